@@ -1,0 +1,13 @@
+//! tplus: a settlement engine for marketplaces.
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod grpc;
+pub mod journal;
+pub mod metrics;
+pub mod proto;
+pub mod server;

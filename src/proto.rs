@@ -1,0 +1,16 @@
+//! The code generated from `proto/`: the public API and the durable format.
+
+/// The public API, `tplus.v1`.
+pub mod v1 {
+    #![allow(missing_docs, clippy::all, reason = "generated; the proto files carry the comments")]
+    tonic::include_proto!("tplus.v1");
+
+    /// The descriptors of the public API, as reflection serves them.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tplus_v1.bin"));
+}
+
+/// The durable format, `tplus.journal.v1`.
+pub mod journal {
+    #![allow(missing_docs, clippy::all, reason = "generated; the proto files carry the comments")]
+    tonic::include_proto!("tplus.journal.v1");
+}
