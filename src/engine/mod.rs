@@ -1,1 +1,1 @@
-//! engine
+//! How it runs.

@@ -1,0 +1,159 @@
+//! Exact amounts of money.
+
+use std::{
+    fmt,
+    iter::Sum,
+    ops::{Add, AddAssign, Sub, SubAssign},
+};
+
+use rust_decimal::Decimal;
+
+/// An exact amount of US dollars, in cents.
+///
+/// 128 bits: an amount that is accepted from outside is below 10¹⁴ cents, so no sum of amounts that could ever be recorded
+/// comes near the limit, and nothing that was accepted can overflow later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(i128);
+
+impl Money {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+    /// The smallest amount above zero.
+    pub const CENT: Self = Self(1);
+    /// The largest amount that is accepted from outside: 999,999,999,999.99 dollars.
+    pub const MAX_INPUT: Self = Self(99_999_999_999_999);
+    /// The largest number of whole dollars that is accepted from outside.
+    pub const MAX_INPUT_DOLLARS: u64 = 999_999_999_999;
+
+    /// An amount of cents.
+    pub const fn from_cents(cents: i128) -> Self {
+        Self(cents)
+    }
+
+    /// An amount of whole dollars.
+    pub const fn from_dollars(dollars: u64) -> Self {
+        Self(dollars as i128 * 100)
+    }
+
+    /// The amount in cents.
+    pub const fn cents(self) -> i128 {
+        self.0
+    }
+
+    /// The amount in cents as the journal keeps what came from outside, which fits by [`Money::MAX_INPUT`].
+    pub fn input_cents(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(u64::MAX)
+    }
+
+    /// Reads an amount from outside: `[0-9]{1,12}(\.[0-9]{1,2})?`.
+    ///
+    /// # Errors
+    /// Anything else, so also signs, exponents, blanks and a third decimal, is no amount.
+    pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
+        let (dollars, cents) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(dollars, 12) || !digits(cents, 2) {
+            return Err(InvalidAmount);
+        }
+        let decimal = Decimal::from_str_exact(text).map_err(|_| InvalidAmount)?;
+        Self::try_from(decimal)
+    }
+
+    /// This amount times a whole number.
+    pub const fn times(self, factor: u32) -> Self {
+        Self(self.0 * factor as i128)
+    }
+
+    /// This amount less another, but never below zero.
+    pub fn less_at_most(self, other: Self) -> Self {
+        Self((self.0 - other.0).max(0))
+    }
+
+    /// Whether this is exactly nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A text or number that is no amount of money with at most two decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not an amount of the form [0-9]{{1,12}}(\\.[0-9]{{1,2}})?")]
+pub struct InvalidAmount;
+
+impl TryFrom<Decimal> for Money {
+    type Error = InvalidAmount;
+
+    fn try_from(decimal: Decimal) -> Result<Self, InvalidAmount> {
+        let decimal = decimal.normalize();
+        let zeros = 2_u32.checked_sub(decimal.scale()).ok_or(InvalidAmount)?;
+        decimal.mantissa().checked_mul(10_i128.pow(zeros)).map(Self).ok_or(InvalidAmount)
+    }
+}
+
+impl fmt::Display for Money {
+    /// Always with two decimals: `1000.00`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let cents = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:02}", cents / 100, cents % 100)
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Money {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_exactly() {
+        for (text, cents) in [("0", 0), ("0.1", 10), ("007.05", 705), ("999999999999.99", Money::MAX_INPUT.cents())] {
+            assert_eq!(Money::parse(text).map(Money::cents), Ok(cents), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_amount() {
+        let odd = "|.|1.|.5|-1|+1|-0|1e9|0.001|1.000|1 | 1|1,5|NaN|inf|0x1|1_000|١|1000000000000|1.2.3|\u{0}";
+        for text in odd.split('|').chain([&*"9".repeat(40)]) {
+            assert_eq!(Money::parse(text), Err(InvalidAmount), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_shown_with_two_decimals() {
+        assert_eq!(Money::from_cents(5).to_string(), "0.05");
+        assert_eq!(Money::from_dollars(1000).to_string(), "1000.00");
+        assert_eq!(Money::from_cents(-150).to_string(), "-1.50");
+    }
+}

@@ -1,0 +1,227 @@
+//! The rules as data.
+
+use std::time::Duration;
+
+use super::{Calendar, Cycle, DayTotals, Money, Timestamp};
+
+/// The rules that a marketplace may set. The published ones are the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The multiple for a historical profit that exceeds no tier.
+    pub base_multiple: u32,
+    /// Higher multiples, highest first.
+    pub tiers: Vec<Tier>,
+    /// Which orders count towards the day's quota.
+    pub counts: QuotaCounts,
+    /// What the quota is based on.
+    pub basis: QuotaBasis,
+    /// When settlement days start.
+    pub calendar: Calendar,
+    /// Settlement days from completion to a T+2 settlement.
+    pub quick_days: u32,
+    /// Settlement days from completion to a T+7 settlement.
+    pub standard_days: u32,
+    /// How long after a lowering its money is released.
+    pub release_after: Duration,
+    /// The highest guarantee, if there is a limit.
+    pub max_guarantee: Option<Money>,
+    /// How long after its completion an order is taken.
+    pub max_lateness: Duration,
+    /// How far ahead of the engine's time an order's completion may lie.
+    pub max_ahead: Duration,
+}
+
+/// A multiple for merchants with a record of trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// The historical profit that has to be exceeded, strictly.
+    pub above: Money,
+    /// The multiple.
+    pub multiple: u32,
+}
+
+/// Which orders count towards the day's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaCounts {
+    /// All orders completed that day, the T+7 ones too: the published rule.
+    All,
+    /// Those that settle on T+2 alone.
+    Quick,
+}
+
+/// What the quota is based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaBasis {
+    /// The guarantee: the published rule.
+    Guarantee,
+    /// The money really set aside for it.
+    Frozen,
+}
+
+/// A policy from the instant on from which it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Its version; the first is 1.
+    pub version: u64,
+    /// When it came into force.
+    pub effective_at: Timestamp,
+    /// The rules.
+    pub policy: Policy,
+}
+
+/// A policy that contradicts itself or exceeds a bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct InvalidPolicy {
+    /// The key, as the policy file names it.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let tier = |above, multiple| Tier { above: Money::from_dollars(above), multiple };
+        Self {
+            base_multiple: 1,
+            tiers: vec![tier(30_000, 10), tier(5_000, 5), tier(1_000, 3)],
+            counts: QuotaCounts::All,
+            basis: QuotaBasis::Guarantee,
+            calendar: Calendar { day_start: Duration::ZERO },
+            quick_days: 2,
+            standard_days: 7,
+            release_after: hours(7 * 24),
+            max_guarantee: None,
+            max_lateness: hours(24),
+            max_ahead: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Policy {
+    /// How many days' totals are kept: an order may be 7 days late at most, and 2 days are to look at.
+    pub const DAYS_KEPT: u32 = 9;
+
+    /// The multiple for a historical profit.
+    pub fn multiple(&self, historical_profit: Money) -> u32 {
+        self.tiers.iter().find(|tier| historical_profit > tier.above).map_or(self.base_multiple, |tier| tier.multiple)
+    }
+
+    /// The lowest tier that a historical profit does not reach yet.
+    pub fn next_tier(&self, historical_profit: Money) -> Option<Tier> {
+        self.tiers.iter().rev().find(|tier| historical_profit <= tier.above).copied()
+    }
+
+    /// What of a day's totals counts towards its quota.
+    pub const fn counted(&self, totals: DayTotals) -> Money {
+        match self.counts {
+            QuotaCounts::All => totals.all,
+            QuotaCounts::Quick => totals.quick,
+        }
+    }
+
+    /// What the quota is a multiple of.
+    pub const fn base(&self, guarantee: Money, frozen: Money) -> Money {
+        match self.basis {
+            QuotaBasis::Guarantee => guarantee,
+            QuotaBasis::Frozen => frozen,
+        }
+    }
+
+    /// Settlement days from completion to settlement.
+    pub const fn days(&self, cycle: Cycle) -> u32 {
+        match cycle {
+            Cycle::Quick => self.quick_days,
+            Cycle::Standard => self.standard_days,
+        }
+    }
+
+    /// Checks all bounds, and brings the tiers into order.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong.
+    pub fn validated(mut self) -> Result<Self, InvalidPolicy> {
+        self.tiers.sort_by(|a, b| b.above.cmp(&a.above));
+        self.check_multiples()?;
+        check("calendar.day_start", self.calendar.day_start < hours(24), "has to be below 24:00")?;
+        check("settlement.quick_days", self.quick_days >= 1, "has to be at least 1")?;
+        check("settlement.quick_days", self.quick_days < self.standard_days, "has to be below standard_days")?;
+        check("settlement.standard_days", self.standard_days <= 30, "has to be at most 30")?;
+        check("guarantee.release_after", self.release_after <= hours(365 * 24), "has to be at most 365 days")?;
+        let whole = |amount: Money| amount.cents() % 100 == 0 && amount <= Money::MAX_INPUT;
+        check(
+            "guarantee.maximum",
+            self.max_guarantee.is_none_or(whole),
+            "has to be whole dollars of at most 12 digits",
+        )?;
+        check("orders.max_lateness", self.max_lateness <= hours(7 * 24), "has to be at most 7 days")?;
+        check("orders.max_ahead", self.max_ahead <= Duration::from_secs(60), "has to be at most 1 minute")?;
+        Ok(self)
+    }
+
+    fn check_multiples(&self) -> Result<(), InvalidPolicy> {
+        let bounds = |multiple| (1..=1_000).contains(&multiple);
+        check("quota.base_multiple", bounds(self.base_multiple), "has to be 1 to 1,000")?;
+        check("quota.tiers", self.tiers.iter().all(|tier| bounds(tier.multiple)), "multiples have to be 1 to 1,000")?;
+        check("quota.tiers", self.tiers.len() <= 100, "has to have at most 100 tiers")?;
+        let base = Tier { above: Money::from_cents(-1), multiple: self.base_multiple };
+        let lower = self.tiers.iter().skip(1).chain([&base]);
+        check(
+            "quota.tiers",
+            self.tiers
+                .iter()
+                .zip(lower)
+                .all(|(tier, lower)| tier.above > lower.above && tier.multiple > lower.multiple),
+            "a higher amount has to give a higher multiple, and all above base_multiple",
+        )
+    }
+}
+
+const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
+
+fn check(key: &str, holds: bool, reason: &str) -> Result<(), InvalidPolicy> {
+    if holds { Ok(()) } else { Err(InvalidPolicy { key: key.into(), reason: reason.into() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_has_to_be_exceeded() {
+        let policy = Policy::default();
+        let thresholds = [(1_000, 1, 3), (5_000, 3, 5), (30_000, 5, 10)];
+        for (dollars, at, above) in thresholds {
+            let amount = Money::from_dollars(dollars);
+            assert_eq!(policy.multiple(amount), at);
+            assert_eq!(policy.multiple(amount + Money::CENT), above);
+            assert_eq!(policy.next_tier(amount).map(|tier| tier.multiple), Some(above));
+        }
+        assert_eq!(policy.next_tier(Money::from_dollars(30_001)), None);
+    }
+
+    #[test]
+    fn the_published_rules_are_valid() {
+        assert_eq!(Policy::default().validated(), Ok(Policy::default()));
+    }
+
+    #[test]
+    fn a_policy_that_contradicts_itself_is_refused_by_key() {
+        let broken: [(&str, fn(&mut Policy)); 7] = [
+            ("quota.base_multiple", |p| p.base_multiple = 0),
+            ("quota.tiers", |p| p.base_multiple = 3),
+            ("quota.tiers", |p| p.tiers.push(Tier { above: Money::from_dollars(1_000), multiple: 4 })),
+            ("settlement.quick_days", |p| p.quick_days = 7),
+            ("settlement.standard_days", |p| p.standard_days = 31),
+            ("guarantee.maximum", |p| p.max_guarantee = Some(Money::CENT)),
+            ("orders.max_lateness", |p| p.max_lateness = hours(169)),
+        ];
+        for (key, breaks) in broken {
+            let mut policy = Policy::default();
+            breaks(&mut policy);
+            assert_eq!(policy.validated().map_err(|invalid| invalid.key), Err(key.to_owned()));
+        }
+    }
+}
