@@ -1,6 +1,6 @@
 //! Facts about merchants, with everything an answer needs, so that a repeat can be answered from the fact alone.
 
-use super::{Day, Money, OrderId, RequestId, Timestamp};
+use super::{Day, Key, Money, OrderId, RequestId, Timestamp};
 
 /// A fact and the instant from which it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +18,33 @@ pub enum Fact {
     OrderClassified(OrderClassified),
     /// Pending profit became income.
     ProfitSettled(ProfitSettled),
-    /// The guarantee was modified.
-    GuaranteeModified(GuaranteeModified),
+    /// The guarantee was modified. Boxed, since orders outnumber it by far and are kept in memory.
+    GuaranteeModified(Box<GuaranteeModified>),
     /// A release became income.
     ReleaseCompleted(ReleaseCompleted),
     /// The merchant was imported.
     MerchantImported(MerchantImported),
+}
+
+impl Fact {
+    /// When the fact will bring about another one, if it does.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::OrderClassified(fact) => Some(fact.settles_at),
+            Self::GuaranteeModified(fact) => (!fact.released.is_zero()).then_some(fact.release_due_at),
+            Self::ProfitSettled(_) | Self::ReleaseCompleted(_) | Self::MerchantImported(_) => None,
+        }
+    }
+
+    /// What the fact makes known for ever, if it was asked for and not brought about by time.
+    pub fn key(&self) -> Option<Key<'_>> {
+        match self {
+            Self::OrderClassified(fact) => Some(Key::Order(&fact.order_id)),
+            Self::GuaranteeModified(fact) => Some(Key::Request(&fact.request_id)),
+            Self::MerchantImported(fact) => Some(Key::Request(&fact.request_id)),
+            Self::ProfitSettled(_) | Self::ReleaseCompleted(_) => None,
+        }
+    }
 }
 
 /// How long an order's profit is held.
@@ -172,7 +193,7 @@ impl From<OrderClassified> for Fact {
 
 impl From<GuaranteeModified> for Fact {
     fn from(fact: GuaranteeModified) -> Self {
-        Self::GuaranteeModified(fact)
+        Self::GuaranteeModified(Box::new(fact))
     }
 }
 

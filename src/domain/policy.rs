@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Calendar, Cycle, DayTotals, Money, Timestamp};
+use super::{Calendar, Cycle, Day, DayTotals, Money, Timestamp};
 
 /// The rules that a marketplace may set. The published ones are the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,18 @@ pub struct InForce {
     pub effective_at: Timestamp,
     /// The rules.
     pub policy: Policy,
+}
+
+impl InForce {
+    /// The oldest settlement day whose totals are still kept at an instant.
+    pub fn oldest_day_kept(&self, now: Timestamp) -> Day {
+        self.policy.calendar.day_of(now).minus(Policy::DAYS_KEPT - 1)
+    }
+
+    /// From when on the totals of a settlement day are no longer kept.
+    pub fn forgotten_at(&self, day: Day) -> Timestamp {
+        self.policy.calendar.start_of(day.plus(Policy::DAYS_KEPT))
+    }
 }
 
 /// A policy that contradicts itself or exceeds a bound.

@@ -1,1 +1,367 @@
-//! How it runs.
+//! How it runs: merchants in memory, a journal under them, and a background task for what comes due.
+
+mod checkpoint;
+mod codec;
+mod deadlines;
+mod decided;
+mod recovery;
+mod scheduler;
+mod submit;
+mod time;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use foldhash::{SharedSeed, quality::SeedableRandomState};
+use tokio::sync::Semaphore;
+
+use self::{deadlines::Deadlines, decided::Decided, scheduler::Signal, time::{Advance, Time}};
+pub use self::{
+    checkpoint::{CheckpointError, Written},
+    codec::Malformed,
+    recovery::{OpenError, Recovered},
+    submit::Submitted,
+};
+use crate::{
+    clock::{ClockState, Mode},
+    domain::{Command, InForce, Limits, Margin, Merchant, MerchantId, Policy, Rejection, Timestamp},
+    journal::{AppendError, Journal, JournalFault, Lsn},
+};
+
+/// The merchants of one partition, and the journal that everything about them is in.
+///
+/// ```text
+///   execute ── permit ──▶ submit ─────────────────────────────────────────────▶ wait ──▶ answer
+///                          │ lock the merchant                                   ▲
+///                          │ known id? the first answer again                    │ durable
+///                          │ what is due, then decide                            │
+///                          │ append ──▶ journal buffer ──▶ committer ──▶ disk ───┘
+///                          │ apply, remember
+///                          ▼ unlock
+/// ```
+///
+/// Contract: an answer, a repeat, a refusal or a read leaves only when everything it rests on is durable. Journal order is the
+/// order of decisions. A merchant changes only through facts that are in the journal, and the engine's state is at any time
+/// what recovery makes of them. No lock is held while waiting for the disk.
+///
+/// Locks are taken in this order: gate of the manual clock, merchant, decided facts or deadlines or clock lease, journal buffer.
+pub struct Engine {
+    merchants: DashMap<MerchantId, Cell, IdHasher>,
+    decided: Decided,
+    deadlines: Deadlines,
+    policy: ArcSwap<PolicyAt>,
+    time: Time,
+    journal: Journal,
+    permits: Semaphore,
+    max_in_flight: usize,
+    limits: Limits,
+    checkpoint_every: u64,
+    observer: Arc<dyn Observer>,
+    signals: Signals,
+    background: Mutex<Vec<JoinHandle<()>>>,
+}
+
+type IdHasher = SeedableRandomState;
+
+fn id_hasher(key: [u8; 16]) -> IdHasher {
+    let [a, b, c, d, e, f, g, h, ..] = key;
+    IdHasher::with_seed(u64::from_le_bytes([a, b, c, d, e, f, g, h]), SharedSeed::global_fixed())
+}
+
+/// A merchant, the position of the last record in its state, and when the background task will look at it.
+#[derive(Default)]
+struct Cell {
+    merchant: Merchant,
+    lsn: Lsn,
+    next_look: Option<Timestamp>,
+}
+
+/// A policy in force, and the position of its record.
+struct PolicyAt {
+    in_force: InForce,
+    lsn: Lsn,
+}
+
+#[derive(Default)]
+struct Signals {
+    due: Signal,
+    checkpoint: Signal,
+}
+
+/// What an engine is made with.
+pub struct Options {
+    /// How much of a kind a merchant may have.
+    pub limits: Limits,
+    /// How many commands may wait for the disk at once, 1 or more; what comes beyond is refused before it is looked at.
+    pub max_in_flight: usize,
+    /// Into how many shards the merchants are divided; a power of two.
+    pub shards: usize,
+    /// After how many bytes of journal a checkpoint is written.
+    pub checkpoint_every: u64,
+    /// The policy for an empty journal; the published rules if there is none. A journal that has another one is refused.
+    pub policy: Option<Policy>,
+    /// Whether the background threads run. Without them no answer changes.
+    pub background: bool,
+    /// Who is told what happens.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            max_in_flight: 16_384,
+            shards: 1_024,
+            checkpoint_every: 256 << 20,
+            policy: None,
+            background: true,
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+/// Is told what happens, for metrics. Every method is called on a path that others wait for, and has to be quick.
+pub trait Observer: Send + Sync {
+    /// A batch became durable.
+    fn batch_committed(&self, _records: usize, _bytes: usize, _write: Duration, _sync: Duration) {}
+    /// Facts that had come due were recorded by the background task.
+    fn due_recorded(&self, _facts: usize) {}
+    /// Recovery has verified so many bytes of so many.
+    fn recovery_progress(&self, _done: u64, _total: u64) {}
+    /// A checkpoint was written.
+    fn checkpoint_written(&self, _items: u64, _bytes: u64, _took: Duration) {}
+}
+
+struct Unobserved;
+impl Observer for Unobserved {}
+
+/// A command for a merchant, and how to treat it.
+#[derive(Clone, Debug)]
+pub struct Request<C> {
+    /// The merchant.
+    pub merchant: MerchantId,
+    /// What is asked for.
+    pub command: C,
+    /// Who asks; empty while nobody is authenticated. At most 256 bytes.
+    pub caller: String,
+    /// Decide, but change and remember nothing.
+    pub validate_only: bool,
+    /// Refuse a command that is not known when this has passed.
+    pub not_after: Option<Timestamp>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<F> {
+    /// The fact that the command left.
+    pub fact: F,
+    /// When it counts from.
+    pub effective_at: Timestamp,
+    /// It was known already.
+    pub replayed: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// A no by the rules; nothing was changed, and the same request will get it again while nothing else changes.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much is in flight; nothing was looked at. May be repeated.
+    #[error("the engine is overloaded")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The disk is full; nothing was changed. May be repeated.
+    #[error("the disk is full: nothing can be recorded until there is room")]
+    ReadOnly {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The journal has failed or is closed. Whether the command was recorded is open; a repeat after a restart tells.
+    #[error("the engine is not available: {reason}")]
+    Unavailable {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl From<AppendError> for EngineError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::NoRoom => Self::ReadOnly { retry_after: Duration::from_secs(1) },
+            fault => Self::Unavailable { reason: fault.to_string() },
+        }
+    }
+}
+
+impl From<JournalFault> for EngineError {
+    fn from(fault: JournalFault) -> Self {
+        Self::Unavailable { reason: fault.to_string() }
+    }
+}
+
+/// Figures for gauges.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Merchants that are open.
+    pub merchants: u64,
+    /// Decided orders that are remembered.
+    pub orders_remembered: u64,
+    /// Decided requests that are remembered.
+    pub requests_remembered: u64,
+    /// Bytes appended to the journal that are not durable.
+    pub journal_queued_bytes: u64,
+    /// The last position.
+    pub journal_last: u64,
+    /// The last durable position.
+    pub journal_durable: u64,
+    /// Nothing can be recorded, since the disk is full.
+    pub read_only: bool,
+    /// How long the oldest due work has been waiting for the background task.
+    pub due_lag: Duration,
+    /// Commands that wait for the disk.
+    pub in_flight: u64,
+    /// The clock against the wall.
+    pub clock: ClockState,
+}
+
+impl Engine {
+    /// Decides on a command, and answers when everything the answer rests on is durable. Whoever stops waiting loses nothing:
+    /// the fact stands, and a repeat gets its answer.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; a refusal by the rules is one of them.
+    pub async fn execute<C: Command>(&self, request: Request<C>) -> Result<Answer<C::Fact>, EngineError> {
+        let _permit = self.permits.try_acquire().map_err(|_| EngineError::Overloaded { retry_after: RETRY_AFTER })?;
+        self.once_durable(self.submit(&request)).await
+    }
+
+    /// The balances of a merchant as of now.
+    ///
+    /// # Errors
+    /// When the merchant was never opened, or the journal has failed.
+    pub async fn margin(&self, merchant: &MerchantId) -> Result<Margin, EngineError> {
+        self.once_durable(self.read_margin(merchant)).await
+    }
+
+    async fn once_durable<T>(&self, submitted: Submitted<T>) -> Result<T, EngineError> {
+        self.journal.wait_durable(submitted.rests_on).await?;
+        submitted.result
+    }
+
+    /// Engine time.
+    ///
+    /// # Errors
+    /// When the journal has failed.
+    pub async fn now(&self) -> Result<Timestamp, EngineError> {
+        let given = self.time.now(&self.journal)?;
+        self.journal.wait_durable(given.rests_on).await?;
+        Ok(given.now)
+    }
+
+    /// What moves engine time.
+    pub fn clock_mode(&self) -> Mode {
+        self.time.clock().mode()
+    }
+
+    /// Moves the manual clock forward; commands in flight come before it.
+    ///
+    /// # Errors
+    /// When the clock is not manual, the instant has passed or lies after [`Timestamp::MAX`], or the journal takes no more.
+    pub async fn advance_clock(&self, to: Timestamp) -> Result<Timestamp, EngineError> {
+        if to > Timestamp::MAX {
+            let reason = format!("has to be at most {}", Timestamp::MAX);
+            return Err(Rejection::Invalid { field: "to", reason }.into());
+        }
+        let given = match self.time.advance(to, &self.journal)? {
+            Advance::Done(given) => given,
+            Advance::NotManual => return Err(Rejection::ClockNotManual.into()),
+            Advance::Backwards { now } => return Err(Rejection::ClockBackwards { now }.into()),
+        };
+        self.signals.due.wake();
+        self.journal.wait_durable(given.rests_on).await?;
+        Ok(given.now)
+    }
+
+    /// Figures for gauges. Takes short locks only, but as many as there are shards: meant for a scrape, not for every request.
+    pub fn stats(&self) -> Stats {
+        let decided = self.decided.counts();
+        Stats {
+            merchants: self.merchants.len() as u64,
+            orders_remembered: decided.orders,
+            requests_remembered: decided.requests,
+            journal_queued_bytes: self.journal.queued_bytes() as u64,
+            journal_last: self.journal.last().get(),
+            journal_durable: self.journal.durable().get(),
+            read_only: self.journal.read_only(),
+            due_lag: self.deadlines.next().map_or(Duration::ZERO, |at| self.time.peek().since(at)),
+            in_flight: self.max_in_flight.saturating_sub(self.permits.available_permits()) as u64,
+            clock: self.time.clock().state(),
+        }
+    }
+
+    /// How many merchants each shard holds.
+    pub fn shard_sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![0; self.merchants.shards_().len()];
+        sizes
+    }
+
+    /// Checks what always holds for every merchant, conservation of money first.
+    ///
+    /// # Errors
+    /// Names the first merchant for which something does not hold, and the figures.
+    pub fn check(&self) -> Result<(), String> {
+        for cell in &self.merchants {
+            cell.merchant.check().map_err(|imbalance| format!("merchant {}: {imbalance}", cell.key()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint now.
+    ///
+    /// # Errors
+    /// When the files cannot be written or the journal has failed; the older checkpoints stand.
+    pub fn checkpoint(&self) -> Result<Written, CheckpointError> {
+        checkpoint::write(self)
+    }
+
+    /// The journal, for waiting on positions.
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Resolves when the journal has failed. Nothing can be recorded any more; the process has to end and to recover.
+    pub async fn faulted(&self) -> JournalFault {
+        self.journal.faulted().await
+    }
+
+    /// Stops the background threads, makes everything durable, and records where the clock stands. Call it when nothing is in
+    /// flight any more.
+    ///
+    /// # Errors
+    /// When the journal has failed.
+    pub fn close(&self) -> Result<(), JournalFault> {
+        self.signals.due.stop();
+        self.signals.checkpoint.stop();
+        let threads = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a background thread had panicked");
+            }
+        }
+        if let Err(error) = self.time.end_lease(&self.journal) {
+            tracing::warn!(%error, "engine time may go on up to a second ahead after the restart");
+        }
+        self.journal.close()
+    }
+}
+
+/// When an overloaded engine wants to be asked again: some batches later.
+const RETRY_AFTER: Duration = Duration::from_millis(20);

@@ -1,0 +1,84 @@
+//! Writing the state beside the journal, so that a start need not replay all of it.
+
+use std::time::Instant;
+
+use prost::Message as _;
+
+use super::{
+    Engine,
+    codec::{encode_event, encode_merchant, encode_policy},
+};
+use crate::{
+    journal::{CheckpointWriter, JournalFault, StoreError},
+    proto::journal::{CheckpointGlobals, CheckpointItem, DecidedFact, checkpoint_item::Item},
+};
+
+/// A checkpoint that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Merchants, decided orders and requests.
+    pub items: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Why a checkpoint was not written. The older ones stand.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The files could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it holds did not become durable.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+}
+
+/// Writes a checkpoint while commands go on.
+///
+/// Replay will begin at the position after the last record of now. Every state that is written has seen the records up to
+/// there: the walk over the merchants waits for each command that was recorded before it began, since that holds its merchant,
+/// and what such a command has decided stands in the table by then. What a state has seen beyond, its own position tells.
+pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
+    let began = Instant::now();
+    let start = engine.journal.last().next();
+    let mut writer = engine.journal.store().begin_checkpoint(start)?;
+    let mut items = 0;
+    put(&mut *writer, Item::Globals(globals(engine)), &mut items)?;
+    let merchants: Vec<_> = engine.merchants.iter().map(|cell| cell.key().clone()).collect();
+    let decided = engine.decided.fingerprints();
+    for id in merchants {
+        // The guard is gone before anything is written: a slow disk must not hold up the merchant.
+        let item = engine.merchants.get(&id).map(|cell| encode_merchant(&id, &cell.merchant, cell.lsn));
+        if let Some(merchant) = item {
+            put(&mut *writer, Item::Merchant(merchant), &mut items)?;
+        }
+    }
+    for fingerprint in decided {
+        if let Some(fact) = engine.decided.get(fingerprint, encode_event) {
+            let (high, low) = fingerprint.halves();
+            let fact = DecidedFact { fingerprint_high: high, fingerprint_low: low, fact: Some(fact) };
+            put(&mut *writer, Item::Decided(fact), &mut items)?;
+        }
+    }
+    let end = engine.journal.last();
+    engine.journal.wait_durable_blocking(end)?;
+    let info = writer.commit(end)?;
+    let written = Written { items, bytes: info.bytes };
+    engine.observer.checkpoint_written(written.items, written.bytes, began.elapsed());
+    Ok(written)
+}
+
+fn globals(engine: &Engine) -> CheckpointGlobals {
+    let policy = engine.policy.load();
+    CheckpointGlobals {
+        policy_set: Some(encode_policy(&policy.in_force)),
+        policy_lsn: policy.lsn.get(),
+        clock: engine.time.until().micros(),
+        last_recorded_at: engine.time.peek().micros(),
+    }
+}
+
+fn put(writer: &mut dyn CheckpointWriter, item: Item, items: &mut u64) -> Result<(), StoreError> {
+    *items += 1;
+    writer.put(&CheckpointItem { item: Some(item) }.encode_to_vec())
+}

@@ -1,0 +1,289 @@
+//! From what is on disk to an engine that serves.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use prost::Message as _;
+use tokio::sync::Semaphore;
+
+use super::{
+    Cell, Engine, Observer, Options, PolicyAt, Signals,
+    codec::{Malformed, decode_event, decode_merchant, decode_policy, encode_policy},
+    deadlines::Deadlines,
+    decided::{Decided, Fingerprint},
+    id_hasher, scheduler,
+    time::{Time, append},
+};
+use crate::{
+    clock::{Clock, ClockError, Mode},
+    domain::{Fact, InForce, MerchantId, Policy, Timestamp},
+    journal::{self, AppendError, Journal, JournalFault, Lsn, RecoverError, Store, StoreError, Tail, VisitError},
+    proto::journal::{CheckpointGlobals, CheckpointItem, MerchantFacts, Record, checkpoint_item::Item, record::Body},
+};
+
+/// What a recovery found.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// Open merchants.
+    pub merchants: u64,
+    /// Remembered orders.
+    pub orders: u64,
+    /// The last record.
+    pub last: Lsn,
+    /// Records replayed after the checkpoint.
+    pub replayed: u64,
+    /// Where the checkpoint that was used begins the replay; none without one.
+    pub checkpoint: Option<Lsn>,
+    /// What of an unfinished batch was dropped.
+    pub tail: Tail,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What is on disk is damaged, or contradicts itself.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The files cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state that follows from the journal is none that the rules lead to.
+    #[error("the recovered state is not consistent: {0}")]
+    Inconsistent(String),
+    /// Time cannot go on.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The journal belongs to another policy.
+    #[error(
+        "the policy file differs from policy version {version}, which this data directory follows; a policy file only seeds an \
+         empty data directory: start without it, or with the file that was used first"
+    )]
+    OtherPolicy {
+        /// The version in force.
+        version: u64,
+    },
+    /// The first records could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The first records did not become durable.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// The background threads could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Engine {
+    /// Recovers the state from a store and goes on with it. `clock` is started with the latest time that may have been given
+    /// out before, if any. Returns when everything that was read is durable again.
+    ///
+    /// # Errors
+    /// When something is damaged, contradicts itself, or cannot be read or written; nothing was changed then.
+    pub fn open(
+        store: Arc<dyn Store>,
+        fingerprint_key: [u8; 16],
+        clock: impl FnOnce(Option<Timestamp>) -> Result<Clock, ClockError>,
+        options: Options,
+    ) -> Result<(Arc<Self>, Recovered), OpenError> {
+        let (state, checkpoint, tail) = State::recover(&*store, fingerprint_key, &options)?;
+        state.check()?;
+        let clock = clock(state.last_time())?;
+        let observer = Arc::clone(&options.observer);
+        let journal_options = journal::Options { observer: Arc::new(Forward(observer)), ..journal::Options::default() };
+        let journal = Journal::start(store, tail.clone(), journal_options).map_err(OpenError::Thread)?;
+        let recovered = Recovered {
+            merchants: state.merchants.len() as u64,
+            orders: state.decided.counts().orders,
+            last: tail.last,
+            replayed: tail.visited,
+            checkpoint,
+            tail,
+        };
+        let engine = Arc::new(state.into_engine(clock, journal, options)?);
+        engine.journal.wait_durable_blocking(engine.journal.last())?;
+        Ok((engine, recovered))
+    }
+}
+
+/// Hands the journal's news to the engine's observer.
+struct Forward(Arc<dyn Observer>);
+
+impl journal::Observer for Forward {
+    fn batch_committed(&self, records: usize, bytes: usize, write: std::time::Duration, sync: std::time::Duration) {
+        self.0.batch_committed(records, bytes, write, sync);
+    }
+}
+
+/// What follows from the journal so far.
+struct State {
+    merchants: DashMap<MerchantId, Cell, super::IdHasher>,
+    decided: Decided,
+    policy: Option<PolicyAt>,
+    /// The bound of the time that was given out, and the position of the record that told it.
+    clock: Option<(Timestamp, Lsn)>,
+    last_recorded_at: Option<Timestamp>,
+}
+
+impl State {
+    fn empty(key: [u8; 16], shards: usize) -> Self {
+        Self {
+            merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), shards),
+            decided: Decided::new(key, shards),
+            policy: None,
+            clock: None,
+            last_recorded_at: None,
+        }
+    }
+
+    /// The newest checkpoint that is whole, and what was recorded after it.
+    fn recover(store: &dyn Store, key: [u8; 16], options: &Options) -> Result<(Self, Option<Lsn>, Tail), OpenError> {
+        let mut base = (Self::empty(key, options.shards), None);
+        for info in store.checkpoints()? {
+            let mut state = Self::empty(key, options.shards);
+            match store.read_checkpoint(&info, &mut |item| state.restore(item).map_err(VisitError::from)) {
+                Ok(()) => {
+                    base = (state, Some(info.start));
+                    break;
+                }
+                Err(error) => tracing::error!(%error, "checkpoint passed over, an older one or the journal will do"),
+            }
+        }
+        let (mut state, checkpoint) = base;
+        let tail = store.recover(
+            checkpoint.unwrap_or(Lsn::ZERO.next()),
+            &mut |lsn, record| state.replay(lsn, record).map_err(VisitError::from),
+            &mut |progress| options.observer.recovery_progress(progress.done, progress.total),
+        )?;
+        Ok((state, checkpoint, tail))
+    }
+
+    fn restore(&mut self, item: &[u8]) -> Result<(), Malformed> {
+        let item = CheckpointItem::decode(item).map_err(|error| Malformed(error.to_string()))?;
+        match item.item.ok_or_else(|| Malformed::missing("item"))? {
+            Item::Globals(globals) => self.restore_globals(globals),
+            Item::Merchant(merchant) => {
+                let (id, merchant, lsn) = decode_merchant(merchant)?;
+                self.merchants.insert(id, Cell { merchant, lsn, next_look: None });
+                Ok(())
+            }
+            Item::Decided(decided) => {
+                let fingerprint = Fingerprint::from_halves(decided.fingerprint_high, decided.fingerprint_low);
+                let event = decode_event(decided.fact.ok_or_else(|| Malformed::missing("fact"))?)?;
+                self.decided.remember(fingerprint, event);
+                Ok(())
+            }
+        }
+    }
+
+    fn restore_globals(&mut self, globals: CheckpointGlobals) -> Result<(), Malformed> {
+        let lsn = Lsn::new(globals.policy_lsn);
+        let in_force = decode_policy(globals.policy_set.ok_or_else(|| Malformed::missing("policy_set"))?)?;
+        self.policy = Some(PolicyAt { in_force, lsn });
+        self.clock = Some((Timestamp::from_micros(globals.clock), lsn));
+        self.last_recorded_at = Some(Timestamp::from_micros(globals.last_recorded_at));
+        Ok(())
+    }
+
+    fn replay(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), Malformed> {
+        let record = Record::decode(record).map_err(|error| Malformed(error.to_string()))?;
+        let recorded_at = Timestamp::from_micros(record.recorded_at);
+        self.last_recorded_at = self.last_recorded_at.max(Some(recorded_at));
+        match record.body.ok_or_else(|| Malformed::missing("body"))? {
+            Body::Merchant(facts) => self.replay_merchant(lsn, facts)?,
+            Body::PolicySet(set) => self.policy = Some(PolicyAt { in_force: decode_policy(set)?, lsn }),
+            Body::ClockLease(lease) => self.clock = Some((Timestamp::from_micros(lease.until), lsn)),
+            Body::ClockAdvanced(advanced) => self.clock = Some((Timestamp::from_micros(advanced.to), lsn)),
+        }
+        Ok(())
+    }
+
+    /// A state from a checkpoint may have seen the record already; what it has decided is the same in any case.
+    fn replay_merchant(&self, lsn: Lsn, facts: MerchantFacts) -> Result<(), Malformed> {
+        let id = MerchantId::parse(&facts.merchant_id).map_err(|invalid| Malformed(invalid.to_string()))?;
+        let mut cell = self.merchants.entry(id.clone()).or_default();
+        let seen = lsn <= cell.lsn;
+        for fact in facts.facts {
+            let event = decode_event(fact)?;
+            if !seen {
+                cell.merchant.apply(&event);
+            }
+            if let Some(key) = event.fact.key() {
+                self.decided.remember(self.decided.fingerprint(&id, key), event);
+            }
+        }
+        cell.lsn = cell.lsn.max(lsn);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        for cell in &self.merchants {
+            cell.merchant
+                .check()
+                .map_err(|imbalance| OpenError::Inconsistent(format!("merchant {}: {imbalance}", cell.key())))?;
+        }
+        Ok(())
+    }
+
+    /// The latest time that may have been given out.
+    fn last_time(&self) -> Option<Timestamp> {
+        self.clock.map(|(until, _)| until).max(self.last_recorded_at)
+    }
+
+    fn into_engine(self, clock: Clock, journal: Journal, options: Options) -> Result<Engine, OpenError> {
+        let (until, record) = self.clock.unwrap_or((Timestamp::MIN, Lsn::ZERO));
+        let first_start = self.policy.is_none();
+        let time = Time::new(clock, until, record);
+        if first_start && time.clock().mode() == Mode::Manual {
+            time.record_advance(time.peek(), &journal)?;
+        }
+        let policy = policy_in_force(self.policy, options.policy, &time, &journal)?;
+        let hasher = self.merchants.hasher().clone();
+        let engine = Engine {
+            merchants: self.merchants,
+            decided: self.decided,
+            deadlines: Deadlines::new(64, hasher),
+            policy: ArcSwap::from_pointee(policy),
+            time,
+            journal,
+            permits: Semaphore::new(options.max_in_flight),
+            max_in_flight: options.max_in_flight,
+            limits: options.limits,
+            checkpoint_every: options.checkpoint_every,
+            observer: options.observer,
+            signals: Signals::default(),
+            background: Mutex::default(),
+        };
+        engine.schedule_all();
+        Ok(engine)
+    }
+}
+
+/// The policy of the journal; an empty journal gets its first one.
+fn policy_in_force(
+    recorded: Option<PolicyAt>,
+    wanted: Option<Policy>,
+    time: &Time,
+    journal: &Journal,
+) -> Result<PolicyAt, OpenError> {
+    match recorded {
+        Some(policy) if wanted.is_none_or(|wanted| wanted == policy.in_force.policy) => Ok(policy),
+        Some(policy) => Err(OpenError::OtherPolicy { version: policy.in_force.version }),
+        None => {
+            let now = time.now(journal)?.now;
+            let in_force = InForce { version: 1, effective_at: now, policy: wanted.unwrap_or_default() };
+            let lsn = append(journal, now, Body::PolicySet(encode_policy(&in_force)))?;
+            Ok(PolicyAt { in_force, lsn })
+        }
+    }
+}
+
+impl Engine {
+    fn schedule_all(&self) {
+        let policy = self.policy.load();
+        for mut cell in self.merchants.iter_mut() {
+            let id = cell.key().clone();
+            self.schedule(&id, &mut cell, &policy.in_force);
+        }
+    }
+}
