@@ -1,8 +1,9 @@
 //! Engine time under everything a wall clock, a machine and a restart can do to it. No test sleeps.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -232,6 +233,55 @@ fn no_thread_ever_sees_it_go_back() {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+/// A boot clock that reads as told (µs), a reading at a time, and then stays; with the wall clock at noon.
+#[derive(Debug)]
+struct Script(Mutex<Vec<u64>>);
+
+impl Script {
+    fn tell(&self, readings: &[u64]) {
+        *self.0.lock().unwrap() = readings.iter().rev().copied().collect();
+    }
+}
+
+impl TimeSource for Script {
+    fn boot(&self) -> Duration {
+        let mut readings = self.0.lock().unwrap();
+        let next = if readings.len() > 1 { readings.pop() } else { readings.last().copied() };
+        Duration::from_micros(next.unwrap())
+    }
+
+    fn wall(&self) -> Micros {
+        NOON
+    }
+}
+
+/// What happens when a thread is stopped between reading the boot clock and using what it read.
+#[test]
+fn an_old_reading_does_not_turn_it_back() {
+    let script = Arc::new(Script(Mutex::new(vec![0])));
+    // The engine is ahead of the wall clock, so the first course loses time.
+    let clock = EngineClock::start(Arc::clone(&script) as Arc<dyn TimeSource>, Some(NOON + SECOND), Options::default());
+    let clock = clock.unwrap();
+    script.tell(&[10_000_000]);
+    let late = clock.now();
+    assert_eq!(late, NOON + SECOND + 9_900 * MS);
+    script.tell(&[4_000_000]);
+    assert_eq!(clock.now(), late, "a reader with an older reading");
+    clock.check();
+    assert_eq!(clock.now(), late, "a course from an older reading");
+    script.tell(&[10_000_001]);
+    assert!(clock.now() >= late);
+}
+
+#[test]
+fn an_interrupted_comparison_is_made_again() {
+    let script = Arc::new(Script(Mutex::new(vec![0])));
+    let clock = EngineClock::start(Arc::clone(&script) as Arc<dyn TimeSource>, None, Options::default()).unwrap();
+    // Eight seconds between the two readings, and then two in one go: four seconds would have been an offset.
+    script.tell(&[0, 8_000_000, 10, 30]);
+    assert_eq!(clock.check().offset_to_wall_us, -20);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The policy file: the published rules, what may be changed, and what is refused by which key.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::time::Duration;
 
