@@ -1,0 +1,243 @@
+//! What an operator can set, and where.
+//!
+//! A setting has one name, its key, and three places it can be given. The first that gives it wins:
+//!
+//! 1. the flag of `tplus serve` (`--data-dir`), for the settings that have one;
+//! 2. the environment variable (`TPLUS_DATA_DIR`, and `TPLUS_CLOCK_MAX_STEP` for `clock.max_step`); an empty one
+//!    counts as not given;
+//! 3. the TOML file that `--config` or `TPLUS_CONFIG` names;
+//! 4. the default.
+//!
+//! Only the value that wins is judged, but a key or a `TPLUS_` variable that nobody reads is always refused: a
+//! misspelt setting must not look as if it held. Paths are UTF-8 and relative to the working directory.
+//!
+//! The rules of settlement are no configuration: they are the policy, in a file of their own ([`PolicyFile`]).
+
+mod error;
+mod layers;
+mod policy;
+mod value;
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::{
+    error::{ConfigError, Source},
+    layers::{ServeArgs, environment},
+    policy::{Basis, Counts, PUBLISHED_POLICY, PolicyError, PolicyFile, PolicyValues},
+};
+use self::{
+    layers::Layers,
+    value::{DAY, HOUR},
+};
+use crate::clock::{self, Micros};
+
+/// Everything `tplus serve` is told, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `data_dir`: where the journal and everything made from it lives.
+    pub data_dir: PathBuf,
+    /// `listen`: where the gRPC services are served.
+    pub listen: SocketAddr,
+    /// `metrics_listen`: where `/metrics` is served; `None` if it is off.
+    pub metrics_listen: Option<SocketAddr>,
+    /// `policy`: the policy file; `None` for the published rules.
+    pub policy: Option<PathBuf>,
+    /// `[clock]`
+    pub clock: ClockConfig,
+    /// `[journal]`
+    pub journal: JournalConfig,
+    /// `[checkpoint]`
+    pub checkpoint: CheckpointConfig,
+    /// `[engine]`
+    pub engine: EngineConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[log]`
+    pub log: LogConfig,
+}
+
+/// `[clock]`: engine time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockConfig {
+    /// `clock.mode`: who moves it.
+    pub mode: clock::Mode,
+    /// `clock.start`: where a manual clock starts (µs since 1970); never given with the system's clock.
+    pub start: Option<Micros>,
+    /// `clock.max_step`: the largest difference to the wall clock that is slewed away, 0 s to 1 h.
+    pub max_step: Duration,
+    /// `clock.max_gap`: the longest time since the last record that a start takes for downtime, 1 h to 100 years.
+    pub max_gap: Duration,
+    /// `clock.accept_gap`: a longer one is real. Meant for one start, so better a flag than a line in a file.
+    pub accept_gap: bool,
+}
+
+impl ClockConfig {
+    /// What the system's clock takes from here.
+    pub fn options(&self) -> clock::Options {
+        clock::Options { max_step: self.max_step, max_gap: self.max_gap, accept_gap: self.accept_gap }
+    }
+}
+
+/// `[journal]`: the journal's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// `journal.segment_size`: bytes in a file, 16 KiB to 1 GiB, a multiple of 4,096.
+    pub segment_size: u64,
+}
+
+/// `[checkpoint]`: how much a restart has to replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointConfig {
+    /// `checkpoint.every_bytes`: bytes of journal between two checkpoints, 1 MiB to 1 TiB.
+    pub every_bytes: u64,
+}
+
+/// `[engine]`: sizes of the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// `engine.max_in_flight`: commands taken and not yet answered, 1 to 1,048,576; more are refused as overload.
+    pub max_in_flight: usize,
+    /// `engine.shards`: pieces of the merchant map, a power of two from 2 to 65,536.
+    pub shards: usize,
+}
+
+/// `[limits]`: what one merchant may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// `limits.open_releases`: releases under way at once, 1 to 1,000.
+    pub open_releases: u32,
+}
+
+/// `[server]`: the serving of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// `server.drain_deadline`: how long requests under way may take once it is told to stop, 0 s to 1 h.
+    pub drain_deadline: Duration,
+}
+
+/// `[log]`: what is told on standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `log.format`
+    pub format: LogFormat,
+    /// `log.filter`: directives of `tracing_subscriber::EnvFilter`, which has parsed them.
+    pub filter: String,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Auto => "auto",
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
+impl Default for Config {
+    /// What holds when nothing is set.
+    fn default() -> Config {
+        let clock::Options { max_step, max_gap, accept_gap } = clock::Options::default();
+        Config {
+            data_dir: PathBuf::from("./tplus-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+            policy: None,
+            clock: ClockConfig { mode: clock::Mode::System, start: None, max_step, max_gap, accept_gap },
+            journal: JournalConfig { segment_size: 64 * MIB },
+            checkpoint: CheckpointConfig { every_bytes: 256 * MIB },
+            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024 },
+            limits: LimitsConfig { open_releases: 1_000 },
+            server: ServerConfig { drain_deadline: Duration::from_secs(20) },
+            log: LogConfig { format: LogFormat::Auto, filter: "info".to_owned() },
+        }
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+impl Config {
+    /// Puts the layers together: flags over `environment` over the file over the defaults.
+    ///
+    /// The environment is handed in, as names and values; what does not begin with `TPLUS_` is ignored. The one thing
+    /// it touches is the configuration file, if the flags or the environment name one.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`], which names what is wrong and where it was given: a file that cannot be read or is no TOML,
+    /// a key or variable that nobody reads, a value that cannot be read or is out of bounds, or two that do not go
+    /// together.
+    pub fn load(
+        args: ServeArgs,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        let layers = Layers::read(args, environment)?;
+        let mut config = Config::default();
+        config.take_places(&layers)?;
+        config.take_clock(&layers)?;
+        config.take_sizes(&layers)?;
+        layers.take("server.drain_deadline", &mut config.server.drain_deadline, |text| {
+            value::duration(text, Duration::ZERO, HOUR)
+        })?;
+        layers.take("log.format", &mut config.log.format, value::log_format)?;
+        layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
+        Ok(config)
+    }
+
+    fn take_places(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        layers.take("data_dir", &mut self.data_dir, value::path)?;
+        layers.take("policy", &mut self.policy, |text| value::path(text).map(Some))?;
+        layers.take("listen", &mut self.listen, value::address)?;
+        layers.take("metrics_listen", &mut self.metrics_listen, value::address_or_off)?;
+        // Port 0 lets the system choose, so two of them are two.
+        if self.metrics_listen == Some(self.listen) && self.listen.port() != 0 {
+            let problem = format!("{} is taken by listen", self.listen);
+            return Err(layers.refuse("metrics_listen", problem));
+        }
+        Ok(())
+    }
+
+    fn take_clock(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        let clock = &mut self.clock;
+        layers.take("clock.mode", &mut clock.mode, value::clock_mode)?;
+        layers.take("clock.start", &mut clock.start, |text| value::instant(text).map(Some))?;
+        layers.take("clock.max_step", &mut clock.max_step, |text| value::duration(text, Duration::ZERO, HOUR))?;
+        layers.take("clock.max_gap", &mut clock.max_gap, |text| value::duration(text, HOUR, 36_500 * DAY))?;
+        layers.take("clock.accept_gap", &mut clock.accept_gap, value::boolean)?;
+        if clock.start.is_some() && clock.mode != clock::Mode::Manual {
+            let problem = "only a manual clock has a start; clock.mode is \"system\"".to_owned();
+            return Err(layers.refuse("clock.start", problem));
+        }
+        Ok(())
+    }
+
+    fn take_sizes(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        layers.take("journal.segment_size", &mut self.journal.segment_size, |text| {
+            value::multiple_of(4 * KIB, value::whole(text, 16 * KIB, GIB)?)
+        })?;
+        layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| value::whole(text, MIB, TIB))?;
+        layers.take("engine.max_in_flight", &mut self.engine.max_in_flight, |text| value::whole(text, 1, 1 << 20))?;
+        // A sharded map of a single shard is one the map itself refuses.
+        layers.take("engine.shards", &mut self.engine.shards, |text| {
+            value::power_of_two(value::whole(text, 2, 1 << 16)?)
+        })?;
+        layers.take("limits.open_releases", &mut self.limits.open_releases, |text| value::whole(text, 1, 1_000))?;
+        Ok(())
+    }
+}

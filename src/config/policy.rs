@@ -1,0 +1,361 @@
+//! The policy file: the rules of settlement as TOML, to be read once into an empty data directory.
+//!
+//! This knows what a file may say. What a policy may be is the domain's to know; [`PolicyValues`] is the seam.
+
+use std::{fmt, time::Duration};
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::value::{self, DAY, HOUR, MINUTE};
+
+/// The published rules as a file with comments, to copy and to edit. It parses to [`PolicyValues::default`].
+pub const PUBLISHED_POLICY: &str = include_str!("policy.default.toml");
+
+/// The highest multiple of a tier.
+const MAX_MULTIPLE: u64 = 1_000;
+
+/// The most tiers: a policy is part of the journal, and looked up for every order.
+const MAX_TIERS: usize = 32;
+
+/// The latest settlement, in days after completion.
+const MAX_DAYS: u64 = 30;
+
+/// Which orders count towards a day's quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// All of them, as published.
+    All,
+    /// Only those that are settled at T+2.
+    Quick,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Counts::All => "all",
+            Counts::Quick => "quick",
+        })
+    }
+}
+
+/// What the quota is a multiple of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// What the merchant has opted for, as published.
+    Guarantee,
+    /// What is really set aside.
+    Frozen,
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Basis::Guarantee => "guarantee",
+            Basis::Frozen => "frozen",
+        })
+    }
+}
+
+/// What a policy file says, complete and within bounds. Amounts are in cents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyValues {
+    /// `quota.tiers`: historical profit strictly above the first (cents) gives the second. Highest first, at most 32;
+    /// amounts and multiples both fall strictly; multiples are 1 to 1,000.
+    pub tiers: Vec<(u64, u32)>,
+    /// `quota.base_multiple`: above no tier; 1 to 1,000, and at most the multiple of the lowest tier.
+    pub base_multiple: u32,
+    /// `quota.counts`
+    pub counts: Counts,
+    /// `quota.basis`
+    pub basis: Basis,
+    /// `calendar.day_start`: after midnight UTC, whole minutes below 24 h.
+    pub day_start: Duration,
+    /// `settlement.quick_days`: at least 1, less than `standard_days`.
+    pub quick_days: u32,
+    /// `settlement.standard_days`: at most 30.
+    pub standard_days: u32,
+    /// `guarantee.release_after`: 1 s to 365 days.
+    pub release_after: Duration,
+    /// `guarantee.maximum` (cents, whole dollars); `None` for no maximum.
+    pub max_guarantee: Option<u64>,
+    /// `orders.max_lateness`: 0 s to 7 days.
+    pub max_lateness: Duration,
+    /// `orders.max_ahead`: 0 s to 1 min.
+    pub max_ahead: Duration,
+}
+
+impl Default for PolicyValues {
+    /// The published rules.
+    fn default() -> PolicyValues {
+        PolicyValues {
+            tiers: vec![(30_000 * 100, 10), (5_000 * 100, 5), (1_000 * 100, 3)],
+            base_multiple: 1,
+            counts: Counts::All,
+            basis: Basis::Guarantee,
+            day_start: Duration::ZERO,
+            quick_days: 2,
+            standard_days: 7,
+            release_after: 7 * DAY,
+            max_guarantee: None,
+            max_lateness: 24 * HOUR,
+            max_ahead: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why a policy file is refused: one sentence that begins with the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} (line {line})")]
+pub struct PolicyError {
+    /// What is wrong, beginning with the key where there is one; names the value and the bounds.
+    pub problem: String,
+    /// The line of the file, counted from 1.
+    pub line: usize,
+}
+
+/// A policy file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyFile {
+    quota: QuotaSection,
+    calendar: CalendarSection,
+    settlement: SettlementSection,
+    guarantee: GuaranteeSection,
+    orders: OrdersSection,
+}
+
+/// A value of any type, so that one of the wrong type is refused by its whole key as one out of bounds is.
+type Given = Option<Spanned<Value>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct QuotaSection {
+    counts: Given,
+    basis: Given,
+    base_multiple: Given,
+    tiers: Option<Spanned<Vec<Tier>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tier {
+    above: Spanned<Value>,
+    multiple: Spanned<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CalendarSection {
+    day_start: Given,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SettlementSection {
+    quick_days: Given,
+    standard_days: Given,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GuaranteeSection {
+    release_after: Given,
+    maximum: Given,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OrdersSection {
+    max_lateness: Given,
+    max_ahead: Given,
+}
+
+impl PolicyFile {
+    /// Reads a policy file. What it leaves out has its published value.
+    ///
+    /// # Errors
+    ///
+    /// A [`PolicyError`] that names the key and the line: the text is no TOML, a key is unknown, a value is of the
+    /// wrong type or out of bounds, or two do not go together.
+    pub fn parse(text: &str) -> Result<PolicyValues, PolicyError> {
+        let file: PolicyFile = toml::from_str(text).map_err(|error| {
+            let (problem, line) = value::toml_problem(text, error);
+            PolicyError { problem, line }
+        })?;
+        Reader { text }.read(file)
+    }
+}
+
+/// Turns what is written into values; holds the text to tell the line of what it refuses.
+struct Reader<'a> {
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn read(&self, file: PolicyFile) -> Result<PolicyValues, PolicyError> {
+        let PolicyFile { quota, calendar, settlement, guarantee, orders } = file;
+        let mut values = PolicyValues::default();
+
+        let counts = |value: &Value| value::one_of(string(value)?, &[Counts::All, Counts::Quick]);
+        self.take("quota.counts", &quota.counts, &mut values.counts, counts)?;
+        let basis = |value: &Value| value::one_of(string(value)?, &[Basis::Guarantee, Basis::Frozen]);
+        self.take("quota.basis", &quota.basis, &mut values.basis, basis)?;
+        self.take_multiples(&quota, &mut values)?;
+
+        self.take("calendar.day_start", &calendar.day_start, &mut values.day_start, time_of_day)?;
+        self.take_days(&settlement, &mut values)?;
+
+        let release_after = |value: &Value| value::duration(string(value)?, Duration::from_secs(1), 365 * DAY);
+        self.take("guarantee.release_after", &guarantee.release_after, &mut values.release_after, release_after)?;
+        let maximum = |value: &Value| whole_dollars(value).map(Some);
+        self.take("guarantee.maximum", &guarantee.maximum, &mut values.max_guarantee, maximum)?;
+
+        let max_lateness = |value: &Value| value::duration(string(value)?, Duration::ZERO, 7 * DAY);
+        self.take("orders.max_lateness", &orders.max_lateness, &mut values.max_lateness, max_lateness)?;
+        let max_ahead = |value: &Value| value::duration(string(value)?, Duration::ZERO, MINUTE);
+        self.take("orders.max_ahead", &orders.max_ahead, &mut values.max_ahead, max_ahead)?;
+        Ok(values)
+    }
+
+    fn take_days(&self, section: &SettlementSection, values: &mut PolicyValues) -> Result<(), PolicyError> {
+        let days = |value: &Value| number(value, MAX_DAYS);
+        self.take("settlement.quick_days", &section.quick_days, &mut values.quick_days, days)?;
+        self.take("settlement.standard_days", &section.standard_days, &mut values.standard_days, days)?;
+        let (quick, standard) = (values.quick_days, values.standard_days);
+        if quick < standard {
+            return Ok(());
+        }
+        // The file gave at least one of them, for the published ones are in order.
+        if let Some(given) = &section.quick_days {
+            let problem = format!("{quick} is not below settlement.standard_days, which is {standard}");
+            return Err(self.refuse("settlement.quick_days", given, problem));
+        }
+        let Some(given) = &section.standard_days else { return Ok(()) };
+        let problem = format!("{standard} is not above settlement.quick_days, which is {quick}");
+        Err(self.refuse("settlement.standard_days", given, problem))
+    }
+
+    fn take_multiples(&self, section: &QuotaSection, values: &mut PolicyValues) -> Result<(), PolicyError> {
+        let multiple = |value: &Value| number(value, MAX_MULTIPLE);
+        self.take("quota.base_multiple", &section.base_multiple, &mut values.base_multiple, multiple)?;
+        if let Some(tiers) = &section.tiers {
+            values.tiers = self.tiers(tiers)?;
+        }
+        let base = values.base_multiple;
+        match (&section.base_multiple, values.tiers.last()) {
+            (Some(given), Some((above, lowest))) if base > *lowest => {
+                let above = dollars(*above);
+                let problem = format!("{base} is more than the multiple of the tier above {above}, which is {lowest}");
+                Err(self.refuse("quota.base_multiple", given, problem))
+            }
+            // The published one is the lowest there can be, so it is in order below any tiers.
+            _ => Ok(()),
+        }
+    }
+
+    /// The tiers, highest first, however they are written.
+    fn tiers(&self, given: &Spanned<Vec<Tier>>) -> Result<Vec<(u64, u32)>, PolicyError> {
+        let count = given.get_ref().len();
+        if count > MAX_TIERS {
+            return Err(self.refuse("quota.tiers", given, format!("{count} tiers are more than {MAX_TIERS}")));
+        }
+        let mut tiers = Vec::with_capacity(count);
+        for (index, tier) in given.get_ref().iter().enumerate() {
+            let (key, field) = (format!("quota.tiers[{index}].above"), &tier.above);
+            let above = amount(field.get_ref()).map_err(|problem| self.refuse(&key, field, problem))?;
+            let (key, field) = (format!("quota.tiers[{index}].multiple"), &tier.multiple);
+            let multiple =
+                number(field.get_ref(), MAX_MULTIPLE).map_err(|problem| self.refuse(&key, field, problem))?;
+            tiers.push((above, multiple, index, tier));
+        }
+        tiers.sort_by_key(|(above, ..)| *above);
+        for (lower, higher) in tiers.iter().zip(tiers.iter().skip(1)) {
+            let (above, multiple, index, tier) = higher;
+            if *above == lower.0 {
+                // Of two that say the same the sort keeps the order, so this is the second.
+                let problem = format!("{} is there already, in quota.tiers[{}]", dollars(*above), lower.2);
+                return Err(self.refuse(&format!("quota.tiers[{index}].above"), &tier.above, problem));
+            }
+            if *multiple <= lower.1 {
+                let problem =
+                    format!("{multiple} is not more than that of the lower quota.tiers[{}], {}", lower.2, lower.1);
+                return Err(self.refuse(&format!("quota.tiers[{index}].multiple"), &tier.multiple, problem));
+            }
+        }
+        Ok(tiers.into_iter().rev().map(|(above, multiple, ..)| (above, multiple)).collect())
+    }
+
+    /// Reads what was given for `key` into `target`; leaves it alone if nothing was.
+    fn take<T>(
+        &self,
+        key: &str,
+        given: &Given,
+        target: &mut T,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<(), PolicyError> {
+        if let Some(given) = given {
+            *target = read(given.get_ref()).map_err(|problem| self.refuse(key, given, problem))?;
+        }
+        Ok(())
+    }
+
+    fn refuse<T>(&self, key: &str, given: &Spanned<T>, problem: String) -> PolicyError {
+        PolicyError { problem: format!("{key}: {problem}"), line: value::line_of(self.text, given.span().start) }
+    }
+}
+
+/// A value as it may stand in a sentence of one line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "an array".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+        _ => value.to_string(),
+    }
+}
+
+fn string(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| format!("{} is not a string", shown(value)))
+}
+
+/// A whole number from 1 to `max`.
+fn number(value: &Value, max: u64) -> Result<u32, String> {
+    match value {
+        Value::Integer(number) => value::whole(&number.to_string(), 1, max),
+        _ => Err(format!("{} is not a whole number", shown(value))),
+    }
+}
+
+/// An amount in cents: up to twelve digits of dollars, and one or two of cents or none.
+fn amount(value: &Value) -> Result<u64, String> {
+    let refused = || format!("{} is no amount such as \"1000\" or \"1000.50\"", shown(value));
+    let text = value.as_str().ok_or_else(refused)?;
+    let (dollars, cents) = text.split_once('.').map_or((text, None), |(dollars, cents)| (dollars, Some(cents)));
+    let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(dollars, 12) || cents.is_some_and(|cents| !digits(cents, 2)) {
+        return Err(refused());
+    }
+    // Two digits of cents whatever was written; fourteen digits in all fit by far.
+    format!("{dollars}{:0<2}", cents.unwrap_or("")).parse().map_err(|_| refused())
+}
+
+fn whole_dollars(value: &Value) -> Result<u64, String> {
+    let cents = amount(value)?;
+    if cents.is_multiple_of(100) { Ok(cents) } else { Err(format!("{} is not whole dollars", shown(value))) }
+}
+
+/// Cents as they would be written in the file.
+fn dollars(cents: u64) -> String {
+    format!("\"{}.{:02}\"", cents / 100, cents % 100)
+}
+
+/// `HH:MM`, 00:00 to 23:59.
+fn time_of_day(value: &Value) -> Result<Duration, String> {
+    let refused = || format!("{} is no time of day from \"00:00\" to \"23:59\"", shown(value));
+    let (hours, minutes) = value.as_str().and_then(|text| text.split_once(':')).ok_or_else(refused)?;
+    let part = |text: &str, below: u32| {
+        let number = text.parse::<u32>().ok().filter(|number| *number < below);
+        number.filter(|_| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(refused)
+    };
+    Ok(part(hours, 24)? * HOUR + part(minutes, 60)? * MINUTE)
+}
