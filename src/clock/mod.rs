@@ -78,6 +78,14 @@ impl Clock {
         }
     }
 
+    /// What the latest [`Clock::check`] found.
+    pub fn state(&self) -> ClockState {
+        match self {
+            Clock::System(clock) => clock.state(),
+            Clock::Manual(_) => ClockState::default(),
+        }
+    }
+
     /// Moves a manual clock to `to`; advancing to where it stands is no error.
     ///
     /// # Errors

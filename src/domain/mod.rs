@@ -14,6 +14,8 @@ mod merchant;
 mod money;
 mod policy;
 mod rejection;
+#[cfg(test)]
+mod scripts;
 mod time;
 
 pub use calendar::{Calendar, Day};

@@ -75,7 +75,8 @@ mod tests {
             deadlines.push(Look { at: at(n), merchant: MerchantId::parse(&format!("m{n}")).unwrap() });
         }
         assert_eq!(deadlines.next(), Some(at(0)));
-        let taken: Vec<_> = std::iter::repeat_with(|| deadlines.take_due(at(6), 3)).take(4).map(|due| due.len()).collect();
+        let taken: Vec<_> =
+            std::iter::repeat_with(|| deadlines.take_due(at(6), 3)).take(4).map(|due| due.len()).collect();
         assert_eq!(taken, [3, 3, 1, 0]);
         assert_eq!(deadlines.next(), Some(at(7)));
     }

@@ -10,7 +10,7 @@ mod submit;
 mod time;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -20,12 +20,17 @@ use dashmap::DashMap;
 use foldhash::{SharedSeed, quality::SeedableRandomState};
 use tokio::sync::Semaphore;
 
-use self::{deadlines::Deadlines, decided::Decided, scheduler::Signal, time::{Advance, Time}};
 pub use self::{
     checkpoint::{CheckpointError, Written},
     codec::Malformed,
     recovery::{OpenError, Recovered},
     submit::Submitted,
+};
+use self::{
+    deadlines::Deadlines,
+    decided::Decided,
+    scheduler::Signal,
+    time::{Advance, Time},
 };
 use crate::{
     clock::{ClockState, Mode},
@@ -309,8 +314,7 @@ impl Engine {
 
     /// How many merchants each shard holds.
     pub fn shard_sizes(&self) -> Vec<u64> {
-        let mut sizes = vec![0; self.merchants.shards_().len()];
-        sizes
+        self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect()
     }
 
     /// Checks what always holds for every merchant, conservation of money first.
@@ -350,8 +354,7 @@ impl Engine {
     pub fn close(&self) -> Result<(), JournalFault> {
         self.signals.due.stop();
         self.signals.checkpoint.stop();
-        let threads = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        for thread in std::mem::take(&mut *self.threads()) {
             if thread.join().is_err() {
                 tracing::error!("a background thread had panicked");
             }
@@ -360,6 +363,12 @@ impl Engine {
             tracing::warn!(%error, "engine time may go on up to a second ahead after the restart");
         }
         self.journal.close()
+    }
+}
+
+impl Engine {
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.background.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

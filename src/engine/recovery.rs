@@ -16,8 +16,8 @@ use super::{
     time::{Time, append},
 };
 use crate::{
-    clock::{Clock, ClockError, Mode},
-    domain::{Fact, InForce, MerchantId, Policy, Timestamp},
+    clock::{Clock, ClockError, Micros, Mode},
+    domain::{InForce, MerchantId, Policy, Timestamp},
     journal::{self, AppendError, Journal, JournalFault, Lsn, RecoverError, Store, StoreError, Tail, VisitError},
     proto::journal::{CheckpointGlobals, CheckpointItem, MerchantFacts, Record, checkpoint_item::Item, record::Body},
 };
@@ -83,12 +83,12 @@ impl Engine {
     pub fn open(
         store: Arc<dyn Store>,
         fingerprint_key: [u8; 16],
-        clock: impl FnOnce(Option<Timestamp>) -> Result<Clock, ClockError>,
+        clock: impl FnOnce(Option<Micros>) -> Result<Clock, ClockError>,
         options: Options,
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
         let (state, checkpoint, tail) = State::recover(&*store, fingerprint_key, &options)?;
         state.check()?;
-        let clock = clock(state.last_time())?;
+        let clock = clock(state.last_time().map(Timestamp::micros))?;
         let observer = Arc::clone(&options.observer);
         let journal_options = journal::Options { observer: Arc::new(Forward(observer)), ..journal::Options::default() };
         let journal = Journal::start(store, tail.clone(), journal_options).map_err(OpenError::Thread)?;
@@ -100,8 +100,12 @@ impl Engine {
             checkpoint,
             tail,
         };
+        let background = options.background;
         let engine = Arc::new(state.into_engine(clock, journal, options)?);
         engine.journal.wait_durable_blocking(engine.journal.last())?;
+        if background {
+            *engine.threads() = scheduler::start(&engine).map_err(OpenError::Thread)?;
+        }
         Ok((engine, recovered))
     }
 }
@@ -141,7 +145,7 @@ impl State {
         let mut base = (Self::empty(key, options.shards), None);
         for info in store.checkpoints()? {
             let mut state = Self::empty(key, options.shards);
-            match store.read_checkpoint(&info, &mut |item| state.restore(item).map_err(VisitError::from)) {
+            match store.read_checkpoint(&info, &mut |item| state.restore(item).map_err(VisitError::new)) {
                 Ok(()) => {
                     base = (state, Some(info.start));
                     break;
@@ -152,7 +156,7 @@ impl State {
         let (mut state, checkpoint) = base;
         let tail = store.recover(
             checkpoint.unwrap_or(Lsn::ZERO.next()),
-            &mut |lsn, record| state.replay(lsn, record).map_err(VisitError::from),
+            &mut |lsn, record| state.replay(lsn, record).map_err(VisitError::new),
             &mut |progress| options.observer.recovery_progress(progress.done, progress.total),
         )?;
         Ok((state, checkpoint, tail))
@@ -232,7 +236,7 @@ impl State {
 
     fn into_engine(self, clock: Clock, journal: Journal, options: Options) -> Result<Engine, OpenError> {
         let (until, record) = self.clock.unwrap_or((Timestamp::MIN, Lsn::ZERO));
-        let first_start = self.policy.is_none();
+        let first_start = self.clock.is_none();
         let time = Time::new(clock, until, record);
         if first_start && time.clock().mode() == Mode::Manual {
             time.record_advance(time.peek(), &journal)?;
@@ -267,8 +271,10 @@ fn policy_in_force(
     journal: &Journal,
 ) -> Result<PolicyAt, OpenError> {
     match recorded {
-        Some(policy) if wanted.is_none_or(|wanted| wanted == policy.in_force.policy) => Ok(policy),
-        Some(policy) => Err(OpenError::OtherPolicy { version: policy.in_force.version }),
+        Some(PolicyAt { in_force, .. }) if wanted.as_ref().is_some_and(|wanted| *wanted != in_force.policy) => {
+            Err(OpenError::OtherPolicy { version: in_force.version })
+        }
+        Some(policy) => Ok(policy),
         None => {
             let now = time.now(journal)?.now;
             let in_force = InForce { version: 1, effective_at: now, policy: wanted.unwrap_or_default() };

@@ -130,7 +130,7 @@ impl Engine {
         if facts > 0 {
             self.observer.due_recorded(facts);
             // One step in flight at a time: the next waits its turn behind the commands that came meanwhile.
-            self.journal.wait_durable_blocking(last).map_err(AppendError::from)?;
+            self.journal.wait_durable_blocking(last).map_err(AppendError::Poisoned)?;
         }
         Ok(due.len())
     }

@@ -3,8 +3,8 @@
 use super::{Malformed, amount, input, money, required};
 use crate::{
     domain::{
-        Cycle, Day, Event, Fact, GuaranteeModified, Id, Income, MerchantImported, OrderClassified, ProfitSettled, Receipt,
-        ReleaseCompleted, Timestamp,
+        Cycle, Day, Event, Fact, GuaranteeModified, Id, Income, MerchantImported, OrderClassified, ProfitSettled,
+        Receipt, ReleaseCompleted, Timestamp,
     },
     proto::journal::{self as pb, fact::Kind},
 };
@@ -164,11 +164,7 @@ fn encode_income(income: Income) -> pb::Income {
 }
 
 fn decode_income(income: pb::Income) -> Income {
-    Income {
-        to_debt: money(income.to_debt),
-        to_gap: money(income.to_gap),
-        to_available: money(income.to_available),
-    }
+    Income { to_debt: money(income.to_debt), to_gap: money(income.to_gap), to_available: money(income.to_available) }
 }
 
 pub(super) const fn encode_cycle(cycle: Cycle) -> pb::Cycle {
