@@ -1,1 +1,44 @@
-//! journal
+//! What is kept: opaque records in order, durable before anybody is told of them.
+//!
+//! Knows nothing of the domain. [`Journal`] numbers records, commits them in groups and wakes who waits;
+//! [`Store`] is where the bytes live: [`FileStore`] in a directory, MemoryStore in memory for tests and
+//! simulations.
+//!
+//! # Torn or damaged
+//!
+//! One frame is in flight at a time and is synced before the next is written, into sectors that held zeros. So a crash
+//! can leave one frame, the last, of which some sectors are as written and the others still zero. Exactly that is a
+//! *torn tail*: nobody was told that it had been kept, and recovery zeroes it. Everything else that is not as it was
+//! written is *damage*: a sector that is neither intact nor zero, an incomplete frame with anything behind it, a frame
+//! that does not continue the chain, a byte in the zeros after the tail. Damage is never repaired: recovery refuses and
+//! says where. What remains: a disk that forgets whole sectors of the very last frame, back to the zeros of before, is
+//! not to be told from one that never wrote them.
+//!
+//! # Before a recovered tail is relied on
+//!
+//! After a failed sync the page cache may show bytes that the disk does not have. Recovery therefore writes the last
+//! frame again, zeroes what was torn after it, and syncs both before it returns.
+
+mod batch;
+mod checkpoint;
+mod committer;
+mod error;
+mod faults;
+mod file;
+mod frame;
+mod identity;
+mod position;
+mod segment;
+mod store;
+mod wire;
+
+pub use batch::Batch;
+pub use committer::{Journal, Observer, Options, Unobserved};
+pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, RecoverError, StoreError, VisitError};
+pub use faults::{Faults, Half};
+pub use file::{FileOptions, FileStore, NewDirectory};
+pub use identity::Identity;
+pub use position::{Epoch, Lsn};
+pub use store::{
+    CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, Torn, VisitItem, VisitRecord,
+};

@@ -1,0 +1,141 @@
+//! Checkpoints on disk: written aside, renamed when complete, two kept, and the journal behind both archived.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::layout::{self, Layout};
+use crate::journal::checkpoint::{self, Encoder};
+use crate::journal::error::{FileError, RecoverError, StoreError};
+use crate::journal::faults::lock;
+use crate::journal::frame::Seed;
+use crate::journal::position::Lsn;
+use crate::journal::store::{CheckpointInfo, CheckpointWriter, VisitItem};
+
+/// How many checkpoints are kept.
+pub(crate) const KEPT: usize = 2;
+const BUFFER: usize = 1 << 20;
+
+/// The checkpoints of a data directory.
+pub(super) struct Checkpoints {
+    layout: Layout,
+    seed: Seed,
+    /// One is being written.
+    busy: AtomicBool,
+    /// Those that could not be read back: they do not count among the kept.
+    bad: Mutex<BTreeSet<(Lsn, Lsn)>>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(layout: Layout, seed: Seed) -> Checkpoints {
+        Checkpoints { layout, seed, busy: AtomicBool::new(false), bad: Mutex::default() }
+    }
+
+    pub(super) fn begin(this: &Arc<Checkpoints>, start: Lsn) -> Result<Box<dyn CheckpointWriter>, StoreError> {
+        if this.busy.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Misuse("another checkpoint is being written".to_owned()));
+        }
+        let unfinished = this.layout.checkpoints.join("unfinished.tmp");
+        let guard = Unfinished { owner: Arc::clone(this), path: unfinished.clone() };
+        let file = File::create(&unfinished).map_err(FileError::at("create", &unfinished))?;
+        let out = BufWriter::with_capacity(BUFFER, file);
+        let encoder = Encoder::start(out, &this.seed, start).map_err(FileError::at("write", &unfinished))?;
+        Ok(Box::new(FileCheckpoint { encoder, start, unfinished: guard }))
+    }
+
+    pub(super) fn read(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError> {
+        let path = self.layout.checkpoint(info.start, info.end);
+        let outcome = checkpoint::read_file(&path, &self.seed, info, visit);
+        if outcome.is_err() {
+            lock(&self.bad).insert((info.start, info.end));
+        }
+        outcome.map(|_| ())
+    }
+
+    /// Keeps the two newest good checkpoints and archives what lies wholly behind both.
+    fn prune(&self) -> Result<(), StoreError> {
+        let mut kept = Vec::new();
+        for info in self.layout.checkpoints()? {
+            let path = self.layout.checkpoint(info.start, info.end);
+            if lock(&self.bad).contains(&(info.start, info.end)) {
+                // Kept aside for whoever wants to know what happened to it.
+                layout::rename(&path, &path.with_extension("damaged"))?;
+            } else if kept.len() < KEPT {
+                kept.push(info.start);
+            } else {
+                layout::remove(&path)?;
+            }
+        }
+        layout::sync_dir(&self.layout.checkpoints)?;
+        match kept.iter().min() {
+            Some(oldest) if kept.len() == KEPT => self.archive_before(*oldest),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the segments all of whose records come before `start`. The last segment always stays.
+    fn archive_before(&self, start: Lsn) -> Result<(), StoreError> {
+        let live = self.layout.live().map_err(|error| StoreError::Misuse(error.to_string()))?;
+        let mut moved = false;
+        for (segment, next) in live.iter().zip(live.iter().skip(1)) {
+            if next.first > start {
+                break;
+            }
+            let to = self.layout.archive.join(layout::segment_name(segment.first));
+            layout::rename(&segment.path, &to)?;
+            moved = true;
+        }
+        if moved {
+            // The new names first: at no moment does the disk know of neither.
+            layout::sync_dir(&self.layout.archive)?;
+            layout::sync_dir(&self.layout.journal)?;
+        }
+        Ok(())
+    }
+}
+
+struct FileCheckpoint {
+    encoder: Encoder<BufWriter<File>>,
+    start: Lsn,
+    unfinished: Unfinished,
+}
+
+impl CheckpointWriter for FileCheckpoint {
+    fn put(&mut self, item: &[u8]) -> Result<(), StoreError> {
+        self.encoder.put(item).map_err(FileError::at("write", &self.unfinished.path))?;
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, end: Lsn) -> Result<CheckpointInfo, StoreError> {
+        let FileCheckpoint { encoder, start, unfinished } = *self;
+        let path = &unfinished.path;
+        let (mut out, bytes) = encoder.finish(end).map_err(FileError::at("write", path))?;
+        out.flush().map_err(FileError::at("write", path))?;
+        out.get_ref().sync_all().map_err(FileError::at("sync", path))?;
+        let checkpoints = Arc::clone(&unfinished.owner);
+        layout::rename(path, &checkpoints.layout.checkpoint(start, end))?;
+        layout::sync_dir(&checkpoints.layout.checkpoints)?;
+        // A new file under the name of a bad one is good again.
+        lock(&checkpoints.bad).remove(&(start, end));
+        checkpoints.prune()?;
+        Ok(CheckpointInfo { start, end, bytes })
+    }
+}
+
+/// Removes the unfinished file, if it still has that name, and lets the next checkpoint begin.
+struct Unfinished {
+    owner: Arc<Checkpoints>,
+    path: PathBuf,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Err(error) = layout::remove(&self.path) {
+            tracing::warn!(%error, "an unfinished checkpoint was left behind; the next start removes it");
+        }
+        self.owner.busy.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,135 @@
+//! Which file lies where, and the few ways in which directories are changed.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::journal::error::{FileError, RecoverError};
+use crate::journal::position::Lsn;
+use crate::journal::segment::damage;
+use crate::journal::store::CheckpointInfo;
+
+/// The paths of a data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+    pub(crate) lock: PathBuf,
+    pub(crate) identity: PathBuf,
+    pub(crate) journal: PathBuf,
+    pub(crate) archive: PathBuf,
+    pub(crate) checkpoints: PathBuf,
+}
+
+/// A segment file, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SegmentFile {
+    pub(crate) first: Lsn,
+    pub(crate) path: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: &Path) -> Layout {
+        Layout {
+            root: root.to_owned(),
+            lock: root.join("LOCK"),
+            identity: root.join("identity"),
+            journal: root.join("journal"),
+            archive: root.join("archive"),
+            checkpoints: root.join("checkpoints"),
+        }
+    }
+
+    pub(crate) fn segment(&self, first: Lsn) -> PathBuf {
+        self.journal.join(segment_name(first))
+    }
+
+    /// A checkpoint's name says what it covers, so that the list of them needs no look inside.
+    pub(crate) fn checkpoint(&self, start: Lsn, end: Lsn) -> PathBuf {
+        self.checkpoints.join(format!("{:020}-{:020}.ckpt", start.get(), end.get()))
+    }
+
+    /// The segments of the live journal, oldest first.
+    pub(crate) fn live(&self) -> Result<Vec<SegmentFile>, RecoverError> {
+        list_segments(&self.journal)
+    }
+
+    /// The segments of the archive, oldest first.
+    pub(crate) fn archived(&self) -> Result<Vec<SegmentFile>, RecoverError> {
+        list_segments(&self.archive)
+    }
+
+    /// The checkpoints, newest first.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, FileError> {
+        let mut found = Vec::new();
+        for (name, path) in list(&self.checkpoints)? {
+            let Some((start, end)) = name.strip_suffix(".ckpt").and_then(|stem| stem.split_once('-')) else { continue };
+            let (Some(start), Some(end)) = (number(start), number(end)) else { continue };
+            let bytes = fs::metadata(&path).map_err(FileError::at("look at", &path))?.len();
+            found.push(CheckpointInfo { start, end, bytes });
+        }
+        found.sort_by_key(|info| std::cmp::Reverse((info.end, info.start)));
+        Ok(found)
+    }
+}
+
+pub(crate) fn segment_name(first: Lsn) -> String {
+    format!("{:020}.seg", first.get())
+}
+
+fn number(digits: &str) -> Option<Lsn> {
+    if digits.len() == 20 { digits.parse().ok().map(Lsn::new) } else { None }
+}
+
+/// The entries of a directory whose names are text; others are not ours. None where there is no directory.
+pub(crate) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, FileError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(FileError::at("list", dir))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(FileError::at("list", dir))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+fn list_segments(dir: &Path) -> Result<Vec<SegmentFile>, RecoverError> {
+    let mut found = Vec::new();
+    for (name, path) in list(dir)? {
+        let Some(stem) = name.strip_suffix(".seg") else { continue };
+        match number(stem) {
+            Some(first) => found.push(SegmentFile { first, path }),
+            None => return Err(damage(&path, 0, Lsn::ZERO, "a segment's name is its first lsn in 20 digits").into()),
+        }
+    }
+    found.sort_by_key(|segment| segment.first);
+    Ok(found)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), FileError> {
+    File::open(dir).and_then(|opened| opened.sync_all()).map_err(FileError::at("sync the directory", dir))
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(FileError::at("rename", from))
+}
+
+/// Removes a file; it may be gone already.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(FileError::at("remove", path)),
+    }
+}
+
+/// Reads a whole file into `out`, replacing what it held.
+pub(crate) fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<(), FileError> {
+    out.clear();
+    let mut file = File::open(path).map_err(FileError::at("open", path))?;
+    file.read_to_end(out).map_err(FileError::at("read", path))?;
+    Ok(())
+}
