@@ -238,12 +238,7 @@ impl ModelRefusal {
 
 impl ClassifyRequest {
     pub fn new(merchant_id: &str, order_id: &str, price: &str) -> Self {
-        Self {
-            merchant_id: merchant_id.into(),
-            order_id: order_id.into(),
-            price: price.into(),
-            ..Self::default()
-        }
+        Self { merchant_id: merchant_id.into(), order_id: order_id.into(), price: price.into(), ..Self::default() }
     }
 
     pub fn profit(self, profit: &str) -> Self {

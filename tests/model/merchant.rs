@@ -6,7 +6,7 @@ use super::api::{
     Classified, Cycle, Imported, ModelMargin, Modified, Receipt, ShownNextMultiple, ShownPending, ShownQuota,
     ShownRelease,
 };
-use super::plain::{money, DAY};
+use super::plain::{DAY, money};
 use super::{Basis, Counts, ModelPolicy};
 
 /// An order that was accepted. It stays here for ever.
@@ -274,7 +274,9 @@ impl ModelMerchant {
         let pending = || self.orders.iter().filter(|order| !order.settled);
         let dates: BTreeSet<_> = pending().map(|order| (order.settles_at, order.day, order.cycle)).collect();
         let one = |(settles_at, day, cycle)| {
-            let mine = || pending().filter(move |order| (order.settles_at, order.day, order.cycle) == (settles_at, day, cycle));
+            let mine = || {
+                pending().filter(move |order| (order.settles_at, order.day, order.cycle) == (settles_at, day, cycle))
+            };
             ShownPending {
                 settles_at,
                 cycle,

@@ -22,7 +22,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code, shared by several test binaries, each of which uses a part of it"
+    clippy::inconsistent_digit_grouping,
+    clippy::large_enum_variant,
+    reason = "test code, shared by several test binaries, each of which uses a part of it; cents are written 1_000_00"
 )]
 
 pub mod api;
@@ -35,11 +37,11 @@ pub mod trace;
 use std::collections::BTreeMap;
 
 use api::{
-    ClassifyRequest, Classified, Cycle, ImportRequest, Imported, ModelAnswer, ModelMargin, ModelRefusal, Modified,
+    Classified, ClassifyRequest, Cycle, ImportRequest, Imported, ModelAnswer, ModelMargin, ModelRefusal, Modified,
     ModifyRequest, Request,
 };
 use merchant::{Kept, ModelMerchant, Order};
-use plain::{cents, is_id, money, DAY, SECOND};
+use plain::{DAY, SECOND, cents, is_id, money};
 
 /// What the price of an order is compared with the quota together with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

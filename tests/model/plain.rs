@@ -7,9 +7,8 @@ pub const DAY: i64 = 24 * HOUR;
 /// Reads `[0-9]{1,12}(\.[0-9]{1,2})?` as cents.
 pub fn cents(text: &str) -> Option<i128> {
     let (dollars, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str, most: usize| {
-        (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let digits =
+        |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(dollars, 12) || !digits(fraction, 2) {
         return None;
     }
@@ -21,6 +20,11 @@ pub fn cents(text: &str) -> Option<i128> {
 pub fn money(cents: i128) -> String {
     assert!(cents >= 0, "no amount shown is negative: {cents}");
     format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+/// Reads back what [`money`] wrote, of any length.
+pub fn amount(shown: &str) -> i128 {
+    shown.replace('.', "").parse().unwrap()
 }
 
 /// 1 to 64 characters of A-Z a-z 0-9 . _ : -

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::api::{ClassifyRequest, Cycle, ModelAnswer, ModelRefusal, ModifyRequest};
 use super::merchant::ModelMerchant;
-use super::plain::{cents, instant, money, SECOND};
+use super::plain::{SECOND, cents, instant, money};
 use super::{Model, ModelPolicy};
 
 pub const HEADER: &str = "order_id,line,seller_id,completed_at,price";

@@ -5,9 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::plain::{instant, DAY, HOUR, SECOND};
+use super::plain::{DAY, HOUR, SECOND, instant};
 use super::trace::{Alteration, Completed, Flaw, Guarantee, Jump, Options, Price, Profit, Step, Trace};
-use super::{Basis, Counts, ModelPolicy, LARGEST_GUARANTEE};
+use super::{Basis, Counts, LARGEST_GUARANTEE, ModelPolicy};
 
 /// A history under any policy.
 pub fn any_trace() -> impl Strategy<Value = Trace> {
@@ -16,9 +16,9 @@ pub fn any_trace() -> impl Strategy<Value = Trace> {
 
 /// A history of 50 to 300 steps over 3 to 5 merchants.
 pub fn trace_under(policy: ModelPolicy) -> impl Strategy<Value = Trace> {
-    (3..=5_u8, any_start()).prop_flat_map(move |(merchants, start)| {
+    (3..=5_u8, any_start(), select(vec![4, 16])).prop_flat_map(move |(merchants, start, jumps)| {
         let policy = policy.clone();
-        (imports(merchants), vec(any_step(merchants), 50..=295)).prop_map(move |(imports, steps)| Trace {
+        (imports(merchants), vec(any_step(merchants, jumps), 50..=295)).prop_map(move |(imports, steps)| Trace {
             policy: policy.clone(),
             start,
             steps: imports.into_iter().flatten().chain(steps).collect(),
@@ -31,9 +31,9 @@ pub fn any_policy() -> impl Strategy<Value = ModelPolicy> {
         select(vec![Counts::All, Counts::Quick]),
         select(vec![Basis::Guarantee, Basis::Frozen]),
         select(vec![0, 0, 1, HOUR, 5 * HOUR + HOUR / 2, 16 * HOUR, DAY - 1]),
-        select(vec![DAY, 7 * DAY, 7 * DAY, HOUR, 0]),
+        select(vec![DAY, 2 * DAY, 7 * DAY, 7 * DAY, HOUR, 0]),
         select(vec![None, None, Some(300), Some(LARGEST_GUARANTEE)]),
-        select(vec![1_000, 3]),
+        select(vec![1_000, 2, 1]),
     )
         .prop_map(|(counts, basis, day_start, max_lateness, max_guarantee, max_releases)| ModelPolicy {
             counts,
@@ -58,11 +58,12 @@ fn any_start() -> impl Strategy<Value = i64> {
 }
 
 fn imports(merchants: u8) -> impl Strategy<Value = Vec<Option<Step>>> {
-    let import = |merchant| option::weighted(0.6, import_of(merchant, Just(Options::default())));
+    let import = |merchant| option::weighted(0.6, import_of(merchant, any_options()));
     (0..merchants).map(import).collect::<Vec<_>>()
 }
 
-pub fn any_step(merchants: u8) -> impl Strategy<Value = Step> {
+/// A step; of about a hundred, that many move time.
+pub fn any_step(merchants: u8, jumps: u32) -> impl Strategy<Value = Step> {
     let merchant = 0..merchants;
     prop_oneof![
         42 => (merchant.clone(), any_price(), any_profit(), any_completed(), any_options()).prop_map(
@@ -70,10 +71,10 @@ pub fn any_step(merchants: u8) -> impl Strategy<Value = Step> {
         ),
         16 => (merchant.clone(), any_guarantee(), any_options())
             .prop_map(|(merchant, guarantee, options)| Step::Modify { merchant, guarantee, options }),
-        2 => (merchant.clone()).prop_flat_map(|merchant| import_of(merchant, any_options())),
+        3 => (merchant.clone()).prop_flat_map(|merchant| import_of(merchant, any_options())),
         12 => (any_back(), any_alteration()).prop_map(|(back, alteration)| Step::Repeat { back, alteration }),
         3 => (merchant.clone(), any_flaw()).prop_map(|(merchant, flaw)| Step::Malformed { merchant, flaw }),
-        16 => any_jump(merchants).prop_map(Step::Advance),
+        jumps => any_jump(merchants).prop_map(Step::Advance),
         10 => merchant.prop_map(|merchant| Step::Read { merchant }),
         1 => Just(Step::Restart),
         1 => Just(Step::Checkpoint),
@@ -82,8 +83,18 @@ pub fn any_step(merchants: u8) -> impl Strategy<Value = Step> {
 
 fn import_of(merchant: u8, options: impl Strategy<Value = Options>) -> impl Strategy<Value = Step> {
     let historical = texts(&[
-        "0", "999.99", "1000", "1000.01", "4999.99", "5000.00", "5000.01", "29999.99", "30000", "30000.01",
-        "999999999999.99", "",
+        "0",
+        "999.99",
+        "1000",
+        "1000.01",
+        "4999.99",
+        "5000.00",
+        "5000.01",
+        "29999.99",
+        "30000",
+        "30000.01",
+        "999999999999.99",
+        "",
     ]);
     let available = texts(&["0", "0.01", "50", "100", "300.5", "1000", "2500.00", "999999999999.99", ""]);
     (option::weighted(0.8, historical), option::weighted(0.8, available), options).prop_map(
@@ -101,14 +112,29 @@ fn any_options() -> impl Strategy<Value = Options> {
         6 => select(vec![0, 1, SECOND, DAY]).prop_map(Some),
         2 => select(vec![-1, -SECOND, -DAY]).prop_map(Some),
     ];
-    (prop::bool::weighted(0.08), not_after)
-        .prop_map(|(validate_only, not_after)| Options { validate_only, not_after })
+    (prop::bool::weighted(0.08), not_after).prop_map(|(validate_only, not_after)| Options { validate_only, not_after })
 }
 
 fn any_price() -> impl Strategy<Value = Price> {
     let small = texts(&[
-        "0.01", "0.1", "1", "9.99", "10", "10.00", "33.33", "40", "50", "60", "99.99", "100", "100.01", "150", "250.5",
-        "300", "500", "000000001000.00",
+        "0.01",
+        "0.1",
+        "1",
+        "9.99",
+        "10",
+        "10.00",
+        "33.33",
+        "40",
+        "50",
+        "60",
+        "99.99",
+        "100",
+        "100.01",
+        "150",
+        "250.5",
+        "300",
+        "500",
+        "000000001000.00",
     ]);
     let large = texts(&["3000", "4999.99", "5000", "10000.01", "30000"]);
     prop_oneof![
@@ -133,8 +159,8 @@ fn any_profit() -> impl Strategy<Value = Profit> {
 fn any_completed() -> impl Strategy<Value = Completed> {
     prop_oneof![
         10 => Just(Completed::Omitted),
-        4 => (0..8 * DAY).prop_map(Completed::Ago),
-        4 => (0..DAY).prop_map(Completed::Ago),
+        1 => (0..8 * DAY).prop_map(Completed::Ago),
+        6 => (0..=1_000_i64).prop_map(Completed::Late),
         2 => select(vec![-5 * SECOND - 1, -5 * SECOND, -5 * SECOND + 1, -6 * SECOND, -1, 0, 1, DAY, DAY + 1])
             .prop_map(Completed::Ago),
         3 => (-1..=1_i64).prop_map(Completed::OverLateness),
@@ -148,7 +174,7 @@ fn any_guarantee() -> impl Strategy<Value = Guarantee> {
         2 => select(vec![3_000, 10_000, LARGEST_GUARANTEE - 1, LARGEST_GUARANTEE]).prop_map(Guarantee::Dollars),
         2 => Just(Guarantee::Current),
         3 => Just(Guarantee::Frozen),
-        6 => Just(Guarantee::LessOne),
+        8 => Just(Guarantee::LessOne),
     ]
 }
 
@@ -162,15 +188,15 @@ fn any_alteration() -> impl Strategy<Value = Alteration> {
         Alteration::Nothing,
         Alteration::Nothing,
         Alteration::Spelling,
-        Alteration::Price,
-        Alteration::Profit,
+        Alteration::Amount,
+        Alteration::Amount,
+        Alteration::OtherAmount,
+        Alteration::OtherAmount,
         Alteration::OmitProfit,
         Alteration::CompletedAt,
         Alteration::OmitCompletedAt,
         Alteration::AnsweredCompletedAt,
-        Alteration::Guarantee,
-        Alteration::HistoricalProfit,
-        Alteration::Available,
+        Alteration::OtherMethod,
         Alteration::OtherMethod,
         Alteration::OtherMerchant,
         Alteration::ValidateOnly,
@@ -185,8 +211,23 @@ fn any_flaw() -> impl Strategy<Value = Flaw> {
     };
     let amount = || {
         texts(&[
-            "1.", ".5", ".", "1.234", "-1", "+1", "1e3", " 1", "1 ", "1,00", "1.2.3", "1234567890123", "0x1", "٣", "1.٣",
-            "NaN", "0000000000001",
+            "1.",
+            ".5",
+            ".",
+            "1.234",
+            "-1",
+            "+1",
+            "1e3",
+            " 1",
+            "1 ",
+            "1,00",
+            "1.2.3",
+            "1234567890123",
+            "0x1",
+            "٣",
+            "1.٣",
+            "NaN",
+            "0000000000001",
         ])
     };
     prop_oneof![
@@ -208,21 +249,8 @@ fn any_flaw() -> impl Strategy<Value = Flaw> {
 }
 
 fn any_jump(merchants: u8) -> impl Strategy<Value = Jump> {
-    let fixed = vec![
-        0,
-        1,
-        SECOND,
-        HOUR,
-        12 * HOUR,
-        DAY - 1,
-        DAY,
-        DAY + 1,
-        2 * DAY,
-        7 * DAY - 1,
-        7 * DAY,
-        7 * DAY + 1,
-        8 * DAY,
-    ];
+    let fixed =
+        vec![0, 1, SECOND, HOUR, 12 * HOUR, DAY - 1, DAY, DAY + 1, 2 * DAY, 7 * DAY - 1, 7 * DAY, 7 * DAY + 1, 8 * DAY];
     prop_oneof![
         6 => select(fixed).prop_map(Jump::By),
         4 => (0..10 * SECOND).prop_map(Jump::By),

@@ -5,7 +5,7 @@
 //! by shrinking and still makes sense. What comes out is a concrete [`Request`] and the model's answer to it.
 
 use super::api::{ClassifyRequest, ImportRequest, ModelAnswer, ModelRefusal, ModifyRequest, Request};
-use super::plain::{cents, money, DAY};
+use super::plain::{DAY, cents, money};
 use super::{Model, ModelPolicy};
 
 /// A whole case: policy, where time starts, and what happens.
@@ -86,10 +86,15 @@ pub enum Completed {
     Omitted,
     /// This many microseconds ago; negative is ahead.
     Ago(i64),
+    /// This many thousandths of the lateness that policy allows.
+    Late(i64),
     /// This many microseconds older than policy allows; 0 is the oldest allowed, negative is younger.
     OverLateness(i64),
     /// The start of the settlement day that many days ago, and this many microseconds.
-    DayStart { days_ago: i64, offset: i64 },
+    DayStart {
+        days_ago: i64,
+        offset: i64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -106,16 +111,15 @@ pub enum Alteration {
     Nothing,
     /// The same amounts, written with other zeros.
     Spelling,
-    Price,
-    Profit,
+    /// Another price of an order, another guarantee, another historical profit of an import.
+    Amount,
+    /// Another profit of an order, another guarantee, another available balance of an import.
+    OtherAmount,
     OmitProfit,
     CompletedAt,
     OmitCompletedAt,
     /// The completion time that the first answer carried.
     AnsweredCompletedAt,
-    Guarantee,
-    HistoricalProfit,
-    Available,
     /// A request_id used with the other method that has one.
     OtherMethod,
     OtherMerchant,
@@ -145,11 +149,19 @@ pub enum Flaw {
 pub enum Jump {
     By(i64),
     /// To the start of the settlement day that many days on, and this many microseconds.
-    DayStart { days: i64, offset: i64 },
+    DayStart {
+        days: i64,
+        offset: i64,
+    },
     /// To the instant something next falls due for the merchant, and this many microseconds.
-    NextDue { merchant: u8, offset: i64 },
+    NextDue {
+        merchant: u8,
+        offset: i64,
+    },
     /// To seven days after the last change of a guarantee, and this many microseconds.
-    SevenDaysAfterChange { offset: i64 },
+    SevenDaysAfterChange {
+        offset: i64,
+    },
 }
 
 /// A concrete request and what the model answers.
@@ -241,10 +253,9 @@ impl Executor {
         match completed {
             Completed::Omitted => None,
             Completed::Ago(by) => Some(now - by),
+            Completed::Late(thousandths) => Some(now - policy.max_lateness / 1_000 * thousandths),
             Completed::OverLateness(by) => Some(now - policy.max_lateness - by),
-            Completed::DayStart { days_ago, offset } => {
-                Some(policy.start_of(policy.day_of(now) - days_ago) + offset)
-            }
+            Completed::DayStart { days_ago, offset } => Some(policy.start_of(policy.day_of(now) - days_ago) + offset),
         }
     }
 
@@ -318,11 +329,13 @@ impl Executor {
                 request.price = respelled(&request.price);
                 request.profit = Some(request.profit.map_or(request.price.clone(), |profit| respelled(&profit)));
             }
-            Alteration::Price => {
+            Alteration::Amount => {
                 request.profit.get_or_insert(request.price.clone());
                 request.price = one_cent_off(&request.price);
             }
-            Alteration::Profit => request.profit = Some(one_cent_off(request.profit.as_ref().unwrap_or(&request.price))),
+            Alteration::OtherAmount => {
+                request.profit = Some(one_cent_off(request.profit.as_ref().unwrap_or(&request.price)))
+            }
             Alteration::OmitProfit => request.profit = None,
             Alteration::CompletedAt => {
                 let used = known.map_or(self.model.now, |order| order.completed_at);
@@ -343,7 +356,9 @@ impl Executor {
 
     fn altered_modify(&self, mut request: ModifyRequest, alteration: Alteration) -> ModifyRequest {
         match alteration {
-            Alteration::Guarantee => request.guarantee = request.guarantee.map(|dollars| dollars.max(1) - 1 + dollars % 2),
+            Alteration::Amount | Alteration::OtherAmount => {
+                request.guarantee = request.guarantee.map(|dollars| dollars.max(1) - 1 + dollars % 2)
+            }
             _ => alter_common(
                 alteration,
                 self.model.now,
@@ -361,10 +376,10 @@ impl Executor {
                 request.historical_profit = Some(respelled(&request.historical_profit.unwrap_or_default()));
                 request.available = Some(respelled(&request.available.unwrap_or_default()));
             }
-            Alteration::HistoricalProfit => {
+            Alteration::Amount => {
                 request.historical_profit = Some(one_cent_off(&request.historical_profit.unwrap_or_default()));
             }
-            Alteration::Available => request.available = Some(one_cent_off(&request.available.unwrap_or_default())),
+            Alteration::OtherAmount => request.available = Some(one_cent_off(&request.available.unwrap_or_default())),
             _ => alter_common(
                 alteration,
                 self.model.now,
@@ -401,10 +416,9 @@ impl Executor {
             Flaw::MerchantOfModify(_) | Flaw::RequestOfModify(_) | Flaw::NoGuarantee | Flaw::Guarantee(_) => {
                 Request::Modify(modify)
             }
-            Flaw::MerchantOfImport(_)
-            | Flaw::RequestOfImport(_)
-            | Flaw::HistoricalProfit(_)
-            | Flaw::Available(_) => Request::Import(import),
+            Flaw::MerchantOfImport(_) | Flaw::RequestOfImport(_) | Flaw::HistoricalProfit(_) | Flaw::Available(_) => {
+                Request::Import(import)
+            }
             _ => Request::Classify(order),
         }
     }
@@ -473,4 +487,3 @@ pub fn release_limit_steps(limit: u64) -> Vec<Step> {
     steps.push(Step::Read { merchant: 0 });
     steps
 }
-
