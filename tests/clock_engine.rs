@@ -282,6 +282,10 @@ fn an_interrupted_comparison_is_made_again() {
     // Eight seconds between the two readings, and then two in one go: four seconds would have been an offset.
     script.tell(&[0, 8_000_000, 10, 30]);
     assert_eq!(clock.check().offset_to_wall_us, -20);
+
+    // Where every one is interrupted, the one that took least has to do. (The 20 µs have been slewed away by then.)
+    script.tell(&[100, 8_000, 8_000, 8_200, 9_000, 12_000, 12_000, 15_000, 15_000, 18_000]);
+    assert_eq!(clock.check().offset_to_wall_us, -8_080);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn what_is_left_out_keeps_its_published_value() {
     let values = parse("[settlement]\nstandard_days = 14\n");
     assert_eq!(values, PolicyValues { standard_days: 14, ..PolicyValues::default() });
     assert!(parse("[quota]\ntiers = []").tiers.is_empty());
+    assert_eq!(parse("[quota]\nbase_multiple = 3").base_multiple, 3, "as high as the lowest tier is in order");
 }
 
 #[test]
