@@ -2,7 +2,8 @@
 
 use divan::{Bencher, black_box};
 use tplus::domain::{
-    ClassifyOrder, Context, Id, ImportMerchant, InForce, Limits, Merchant, ModifyGuarantee, Money, Policy, Timestamp, decide,
+    ClassifyOrder, Context, Id, ImportMerchant, InForce, Limits, Merchant, ModifyGuarantee, Money, Policy, Timestamp,
+    decide,
 };
 
 fn main() {

@@ -33,7 +33,8 @@ fn main() {
     }
     println!("{merchants} merchants with a release each, prepared in {:.1?}", began.elapsed());
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut quiet: Vec<_> = (0..2_000).map(|n| timed(&runtime, &engine, merchants + n)).collect();
     let due = START.after(Duration::from_secs(7 * 24 * 3600));
     let began = Instant::now();
@@ -59,5 +60,12 @@ fn timed(runtime: &tokio::runtime::Runtime, engine: &tplus::engine::Engine, numb
 fn report(what: &str, times: &mut [Duration]) {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{what}: {} orders, p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}", times.len(), at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{what}: {} orders, p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?}",
+        times.len(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
 }

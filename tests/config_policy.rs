@@ -3,12 +3,19 @@
 
 use std::time::Duration;
 
-use tplus::config::{Basis, Counts, PUBLISHED_POLICY, PolicyFile, PolicyValues};
+use tplus::{
+    config::{PUBLISHED_POLICY, PolicyFile},
+    domain::{Calendar, Money, Policy, QuotaBasis, QuotaCounts, Tier},
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn parse(text: &str) -> PolicyValues {
+fn parse(text: &str) -> Policy {
     PolicyFile::parse(text).unwrap()
+}
+
+fn tiers_of(cents: &[(i128, u32)]) -> Vec<Tier> {
+    cents.iter().map(|&(above, multiple)| Tier { above: Money::from_cents(above), multiple }).collect()
 }
 
 fn refusal(text: &str) -> String {
@@ -17,12 +24,12 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn the_embedded_file_is_the_published_rules() {
-    let published = PolicyValues {
-        tiers: vec![(3_000_000, 10), (500_000, 5), (100_000, 3)],
+    let published = Policy {
+        tiers: tiers_of(&[(3_000_000, 10), (500_000, 5), (100_000, 3)]),
         base_multiple: 1,
-        counts: Counts::All,
-        basis: Basis::Guarantee,
-        day_start: Duration::ZERO,
+        counts: QuotaCounts::All,
+        basis: QuotaBasis::Guarantee,
+        calendar: Calendar { day_start: Duration::ZERO },
         quick_days: 2,
         standard_days: 7,
         release_after: 7 * DAY,
@@ -37,7 +44,7 @@ fn the_embedded_file_is_the_published_rules() {
 #[test]
 fn the_embedded_file_shows_every_key() {
     let everything = PUBLISHED_POLICY.replace("# maximum", "maximum");
-    assert_eq!(parse(&everything).max_guarantee, Some(10_000_000));
+    assert_eq!(parse(&everything).max_guarantee, Some(Money::from_dollars(100_000)));
     for key in [
         "counts",
         "basis",
@@ -79,16 +86,16 @@ fn every_key_changes_its_value() {
     );
     assert_eq!(
         values,
-        PolicyValues {
-            tiers: vec![(99_999_999_999_999, 1_000), (50, 4)],
+        Policy {
+            tiers: tiers_of(&[(99_999_999_999_999, 1_000), (50, 4)]),
             base_multiple: 2,
-            counts: Counts::Quick,
-            basis: Basis::Frozen,
-            day_start: DAY - Duration::from_secs(60),
+            counts: QuotaCounts::Quick,
+            basis: QuotaBasis::Frozen,
+            calendar: Calendar { day_start: DAY - Duration::from_secs(60) },
             quick_days: 1,
             standard_days: 30,
             release_after: Duration::from_secs(36 * 3_600),
-            max_guarantee: Some(1_000_000),
+            max_guarantee: Some(Money::from_dollars(10_000)),
             max_lateness: 7 * DAY,
             max_ahead: Duration::from_secs(60),
         }
@@ -98,7 +105,7 @@ fn every_key_changes_its_value() {
 #[test]
 fn what_is_left_out_keeps_its_published_value() {
     let values = parse("[settlement]\nstandard_days = 14\n");
-    assert_eq!(values, PolicyValues { standard_days: 14, ..PolicyValues::default() });
+    assert_eq!(values, Policy { standard_days: 14, ..Policy::default() });
     assert!(parse("[quota]\ntiers = []").tiers.is_empty());
     assert_eq!(parse("[quota]\nbase_multiple = 3").base_multiple, 3, "as high as the lowest tier is in order");
 }
@@ -109,7 +116,7 @@ fn tiers_may_stand_in_any_order() {
         "[[quota.tiers]]\nabove = '5000'\nmultiple = 5\n[[quota.tiers]]\nabove = '30000'\nmultiple = 10\n\
          [[quota.tiers]]\nabove = '1000.00'\nmultiple = 3\n",
     );
-    assert_eq!(values, PolicyValues::default());
+    assert_eq!(values, Policy::default());
 }
 
 #[test]

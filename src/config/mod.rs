@@ -23,7 +23,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 pub use self::{
     error::{ConfigError, Source},
     layers::{ServeArgs, environment},
-    policy::{Basis, Counts, PUBLISHED_POLICY, PolicyError, PolicyFile, PolicyValues},
+    policy::{PUBLISHED_POLICY, PolicyError, PolicyFile},
 };
 use self::{
     layers::Layers,

@@ -1,108 +1,18 @@
 //! The policy file: the rules of settlement as TOML, to be read once into an empty data directory.
 //!
-//! This knows what a file may say. What a policy may be is the domain's to know; [`PolicyValues`] is the seam.
+//! This knows how a file says it, and names the key and the line of what it refuses. What a policy may be is the domain's to
+//! know.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::value::{self, DAY, HOUR, MINUTE};
+use crate::domain::{InvalidPolicy, Money, Policy, QuotaBasis, QuotaCounts, Tier};
 
-/// The published rules as a file with comments, to copy and to edit. It parses to [`PolicyValues::default`].
+/// The published rules as a file with comments, to copy and to edit. It parses to [`Policy::default`].
 pub const PUBLISHED_POLICY: &str = include_str!("policy.default.toml");
-
-/// The highest multiple of a tier.
-const MAX_MULTIPLE: u64 = 1_000;
-
-/// The most tiers: a policy is part of the journal, and looked up for every order.
-const MAX_TIERS: usize = 32;
-
-/// The latest settlement, in days after completion.
-const MAX_DAYS: u64 = 30;
-
-/// Which orders count towards a day's quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
-    /// All of them, as published.
-    All,
-    /// Only those that are settled at T+2.
-    Quick,
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Counts::All => "all",
-            Counts::Quick => "quick",
-        })
-    }
-}
-
-/// What the quota is a multiple of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
-    /// What the merchant has opted for, as published.
-    Guarantee,
-    /// What is really set aside.
-    Frozen,
-}
-
-impl fmt::Display for Basis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Basis::Guarantee => "guarantee",
-            Basis::Frozen => "frozen",
-        })
-    }
-}
-
-/// What a policy file says, complete and within bounds. Amounts are in cents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyValues {
-    /// `quota.tiers`: historical profit strictly above the first (cents) gives the second. Highest first, at most 32;
-    /// amounts and multiples both fall strictly; multiples are 1 to 1,000.
-    pub tiers: Vec<(u64, u32)>,
-    /// `quota.base_multiple`: above no tier; 1 to 1,000, and at most the multiple of the lowest tier.
-    pub base_multiple: u32,
-    /// `quota.counts`
-    pub counts: Counts,
-    /// `quota.basis`
-    pub basis: Basis,
-    /// `calendar.day_start`: after midnight UTC, whole minutes below 24 h.
-    pub day_start: Duration,
-    /// `settlement.quick_days`: at least 1, less than `standard_days`.
-    pub quick_days: u32,
-    /// `settlement.standard_days`: at most 30.
-    pub standard_days: u32,
-    /// `guarantee.release_after`: 1 s to 365 days.
-    pub release_after: Duration,
-    /// `guarantee.maximum` (cents, whole dollars); `None` for no maximum.
-    pub max_guarantee: Option<u64>,
-    /// `orders.max_lateness`: 0 s to 7 days.
-    pub max_lateness: Duration,
-    /// `orders.max_ahead`: 0 s to 1 min.
-    pub max_ahead: Duration,
-}
-
-impl Default for PolicyValues {
-    /// The published rules.
-    fn default() -> PolicyValues {
-        PolicyValues {
-            tiers: vec![(30_000 * 100, 10), (5_000 * 100, 5), (1_000 * 100, 3)],
-            base_multiple: 1,
-            counts: Counts::All,
-            basis: Basis::Guarantee,
-            day_start: Duration::ZERO,
-            quick_days: 2,
-            standard_days: 7,
-            release_after: 7 * DAY,
-            max_guarantee: None,
-            max_lateness: 24 * HOUR,
-            max_ahead: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Why a policy file is refused: one sentence that begins with the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,12 +44,12 @@ struct QuotaSection {
     counts: Given,
     basis: Given,
     base_multiple: Given,
-    tiers: Option<Spanned<Vec<Tier>>>,
+    tiers: Option<Spanned<Vec<TierEntry>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tier {
+struct TierEntry {
     above: Spanned<Value>,
     multiple: Spanned<Value>,
 }
@@ -178,7 +88,7 @@ impl PolicyFile {
     ///
     /// A [`PolicyError`] that names the key and the line: the text is no TOML, a key is unknown, a value is of the
     /// wrong type or out of bounds, or two do not go together.
-    pub fn parse(text: &str) -> Result<PolicyValues, PolicyError> {
+    pub fn parse(text: &str) -> Result<Policy, PolicyError> {
         let file: PolicyFile = toml::from_str(text).map_err(|error| {
             let (problem, line) = value::toml_problem(text, error);
             PolicyError { problem, line }
@@ -193,17 +103,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self, file: PolicyFile) -> Result<PolicyValues, PolicyError> {
+    fn read(&self, file: PolicyFile) -> Result<Policy, PolicyError> {
         let PolicyFile { quota, calendar, settlement, guarantee, orders } = file;
-        let mut values = PolicyValues::default();
+        let mut values = Policy::default();
 
-        let counts = |value: &Value| value::one_of(string(value)?, &[Counts::All, Counts::Quick]);
+        let counts = |value: &Value| value::one_of(string(value)?, &[QuotaCounts::All, QuotaCounts::Quick]);
         self.take("quota.counts", &quota.counts, &mut values.counts, counts)?;
-        let basis = |value: &Value| value::one_of(string(value)?, &[Basis::Guarantee, Basis::Frozen]);
+        let basis = |value: &Value| value::one_of(string(value)?, &[QuotaBasis::Guarantee, QuotaBasis::Frozen]);
         self.take("quota.basis", &quota.basis, &mut values.basis, basis)?;
         self.take_multiples(&quota, &mut values)?;
 
-        self.take("calendar.day_start", &calendar.day_start, &mut values.day_start, time_of_day)?;
+        self.take("calendar.day_start", &calendar.day_start, &mut values.calendar.day_start, time_of_day)?;
         self.take_days(&settlement, &mut values)?;
 
         let release_after = |value: &Value| value::duration(string(value)?, Duration::from_secs(1), 365 * DAY);
@@ -215,11 +125,14 @@ impl Reader<'_> {
         self.take("orders.max_lateness", &orders.max_lateness, &mut values.max_lateness, max_lateness)?;
         let max_ahead = |value: &Value| value::duration(string(value)?, Duration::ZERO, MINUTE);
         self.take("orders.max_ahead", &orders.max_ahead, &mut values.max_ahead, max_ahead)?;
-        Ok(values)
+        // What is left to refuse lies between values of which the file may have given none.
+        values
+            .validated()
+            .map_err(|InvalidPolicy { key, reason }| PolicyError { problem: format!("{key}: {reason}"), line: 1 })
     }
 
-    fn take_days(&self, section: &SettlementSection, values: &mut PolicyValues) -> Result<(), PolicyError> {
-        let days = |value: &Value| number(value, MAX_DAYS);
+    fn take_days(&self, section: &SettlementSection, values: &mut Policy) -> Result<(), PolicyError> {
+        let days = |value: &Value| number(value, Policy::MAX_DAYS);
         self.take("settlement.quick_days", &section.quick_days, &mut values.quick_days, days)?;
         self.take("settlement.standard_days", &section.standard_days, &mut values.standard_days, days)?;
         let (quick, standard) = (values.quick_days, values.standard_days);
@@ -236,29 +149,32 @@ impl Reader<'_> {
         Err(self.refuse("settlement.standard_days", given, problem))
     }
 
-    fn take_multiples(&self, section: &QuotaSection, values: &mut PolicyValues) -> Result<(), PolicyError> {
-        let multiple = |value: &Value| number(value, MAX_MULTIPLE);
+    fn take_multiples(&self, section: &QuotaSection, values: &mut Policy) -> Result<(), PolicyError> {
+        let multiple = |value: &Value| number(value, Policy::MAX_MULTIPLE);
         self.take("quota.base_multiple", &section.base_multiple, &mut values.base_multiple, multiple)?;
         if let Some(tiers) = &section.tiers {
             values.tiers = self.tiers(tiers)?;
         }
         let base = values.base_multiple;
         match (&section.base_multiple, values.tiers.last()) {
-            (Some(given), Some((above, lowest))) if base > *lowest => {
-                let above = dollars(*above);
-                let problem = format!("{base} is more than the multiple of the tier above {above}, which is {lowest}");
+            (Some(given), Some(Tier { above, multiple })) if base > *multiple => {
+                let problem =
+                    format!("{base} is more than the multiple of the tier above \"{above}\", which is {multiple}");
                 Err(self.refuse("quota.base_multiple", given, problem))
             }
-            // The published one is the lowest there can be, so it is in order below any tiers.
             _ => Ok(()),
         }
     }
 
     /// The tiers, highest first, however they are written.
-    fn tiers(&self, given: &Spanned<Vec<Tier>>) -> Result<Vec<(u64, u32)>, PolicyError> {
+    fn tiers(&self, given: &Spanned<Vec<TierEntry>>) -> Result<Vec<Tier>, PolicyError> {
         let count = given.get_ref().len();
-        if count > MAX_TIERS {
-            return Err(self.refuse("quota.tiers", given, format!("{count} tiers are more than {MAX_TIERS}")));
+        if count > Policy::MAX_TIERS {
+            return Err(self.refuse(
+                "quota.tiers",
+                given,
+                format!("{count} tiers are more than {}", Policy::MAX_TIERS),
+            ));
         }
         let mut tiers = Vec::with_capacity(count);
         for (index, tier) in given.get_ref().iter().enumerate() {
@@ -266,7 +182,7 @@ impl Reader<'_> {
             let above = amount(field.get_ref()).map_err(|problem| self.refuse(&key, field, problem))?;
             let (key, field) = (format!("quota.tiers[{index}].multiple"), &tier.multiple);
             let multiple =
-                number(field.get_ref(), MAX_MULTIPLE).map_err(|problem| self.refuse(&key, field, problem))?;
+                number(field.get_ref(), Policy::MAX_MULTIPLE).map_err(|problem| self.refuse(&key, field, problem))?;
             tiers.push((above, multiple, index, tier));
         }
         tiers.sort_by_key(|(above, ..)| *above);
@@ -274,7 +190,7 @@ impl Reader<'_> {
             let (above, multiple, index, tier) = higher;
             if *above == lower.0 {
                 // Of two that say the same the sort keeps the order, so this is the second.
-                let problem = format!("{} is there already, in quota.tiers[{}]", dollars(*above), lower.2);
+                let problem = format!("\"{above}\" is there already, in quota.tiers[{}]", lower.2);
                 return Err(self.refuse(&format!("quota.tiers[{index}].above"), &tier.above, problem));
             }
             if *multiple <= lower.1 {
@@ -283,7 +199,7 @@ impl Reader<'_> {
                 return Err(self.refuse(&format!("quota.tiers[{index}].multiple"), &tier.multiple, problem));
             }
         }
-        Ok(tiers.into_iter().rev().map(|(above, multiple, ..)| (above, multiple)).collect())
+        Ok(tiers.into_iter().rev().map(|(above, multiple, ..)| Tier { above, multiple }).collect())
     }
 
     /// Reads what was given for `key` into `target`; leaves it alone if nothing was.
@@ -326,27 +242,15 @@ fn number(value: &Value, max: u64) -> Result<u32, String> {
     }
 }
 
-/// An amount in cents: up to twelve digits of dollars, and one or two of cents or none.
-fn amount(value: &Value) -> Result<u64, String> {
-    let refused = || format!("{} is no amount such as \"1000\" or \"1000.50\"", shown(value));
-    let text = value.as_str().ok_or_else(refused)?;
-    let (dollars, cents) = text.split_once('.').map_or((text, None), |(dollars, cents)| (dollars, Some(cents)));
-    let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(dollars, 12) || cents.is_some_and(|cents| !digits(cents, 2)) {
-        return Err(refused());
-    }
-    // Two digits of cents whatever was written; fourteen digits in all fit by far.
-    format!("{dollars}{:0<2}", cents.unwrap_or("")).parse().map_err(|_| refused())
+/// An amount, as the API takes it.
+fn amount(value: &Value) -> Result<Money, String> {
+    let amount = value.as_str().and_then(|text| Money::parse(text).ok());
+    amount.ok_or_else(|| format!("{} is no amount such as \"1000\" or \"1000.50\"", shown(value)))
 }
 
-fn whole_dollars(value: &Value) -> Result<u64, String> {
-    let cents = amount(value)?;
-    if cents.is_multiple_of(100) { Ok(cents) } else { Err(format!("{} is not whole dollars", shown(value))) }
-}
-
-/// Cents as they would be written in the file.
-fn dollars(cents: u64) -> String {
-    format!("\"{}.{:02}\"", cents / 100, cents % 100)
+fn whole_dollars(value: &Value) -> Result<Money, String> {
+    let amount = amount(value)?;
+    if amount.is_whole_dollars() { Ok(amount) } else { Err(format!("{} is not whole dollars", shown(value))) }
 }
 
 /// `HH:MM`, 00:00 to 23:59.

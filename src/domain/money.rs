@@ -69,6 +69,11 @@ impl Money {
         Self((self.0 - other.0).max(0))
     }
 
+    /// Whether there are no cents beside the dollars.
+    pub const fn is_whole_dollars(self) -> bool {
+        self.0 % 100 == 0
+    }
+
     /// Whether this is exactly nothing.
     pub const fn is_zero(self) -> bool {
         self.0 == 0

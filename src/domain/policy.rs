@@ -1,6 +1,6 @@
 //! The rules as data.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Calendar, Cycle, Day, DayTotals, Money, Timestamp};
 
@@ -49,6 +49,15 @@ pub enum QuotaCounts {
     Quick,
 }
 
+impl fmt::Display for QuotaCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::Quick => "quick",
+        })
+    }
+}
+
 /// What the quota is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotaBasis {
@@ -56,6 +65,15 @@ pub enum QuotaBasis {
     Guarantee,
     /// The money really set aside for it.
     Frozen,
+}
+
+impl fmt::Display for QuotaBasis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Guarantee => "guarantee",
+            Self::Frozen => "frozen",
+        })
+    }
 }
 
 /// A policy from the instant on from which it counts.
@@ -113,6 +131,12 @@ impl Default for Policy {
 impl Policy {
     /// How many days' totals are kept: an order may be 7 days late at most, and 2 days are to look at.
     pub const DAYS_KEPT: u32 = 9;
+    /// The most tiers: a policy is looked up for every order, and kept in the journal.
+    pub const MAX_TIERS: usize = 32;
+    /// The highest multiple.
+    pub const MAX_MULTIPLE: u64 = 1_000;
+    /// The latest settlement, in days after completion.
+    pub const MAX_DAYS: u64 = 30;
 
     /// The multiple for a historical profit.
     pub fn multiple(&self, historical_profit: Money) -> u32 {
@@ -158,9 +182,9 @@ impl Policy {
         check("calendar.day_start", self.calendar.day_start < hours(24), "has to be below 24:00")?;
         check("settlement.quick_days", self.quick_days >= 1, "has to be at least 1")?;
         check("settlement.quick_days", self.quick_days < self.standard_days, "has to be below standard_days")?;
-        check("settlement.standard_days", self.standard_days <= 30, "has to be at most 30")?;
+        check("settlement.standard_days", u64::from(self.standard_days) <= Self::MAX_DAYS, "has to be at most 30")?;
         check("guarantee.release_after", self.release_after <= hours(365 * 24), "has to be at most 365 days")?;
-        let whole = |amount: Money| amount.cents() % 100 == 0 && amount <= Money::MAX_INPUT;
+        let whole = |amount: Money| amount.is_whole_dollars() && amount <= Money::MAX_INPUT;
         check(
             "guarantee.maximum",
             self.max_guarantee.is_none_or(whole),
@@ -172,20 +196,15 @@ impl Policy {
     }
 
     fn check_multiples(&self) -> Result<(), InvalidPolicy> {
-        let bounds = |multiple| (1..=1_000).contains(&multiple);
+        let bounds = |multiple| (1..=Self::MAX_MULTIPLE).contains(&u64::from(multiple));
         check("quota.base_multiple", bounds(self.base_multiple), "has to be 1 to 1,000")?;
         check("quota.tiers", self.tiers.iter().all(|tier| bounds(tier.multiple)), "multiples have to be 1 to 1,000")?;
-        check("quota.tiers", self.tiers.len() <= 100, "has to have at most 100 tiers")?;
-        let base = Tier { above: Money::from_cents(-1), multiple: self.base_multiple };
-        let lower = self.tiers.iter().skip(1).chain([&base]);
-        check(
-            "quota.tiers",
-            self.tiers
-                .iter()
-                .zip(lower)
-                .all(|(tier, lower)| tier.above > lower.above && tier.multiple > lower.multiple),
-            "a higher amount has to give a higher multiple, and all above base_multiple",
-        )
+        check("quota.tiers", self.tiers.len() <= Self::MAX_TIERS, "has to have at most 32 tiers")?;
+        let mut pairs = self.tiers.iter().zip(self.tiers.iter().skip(1));
+        let rising = pairs.all(|(tier, lower)| tier.above > lower.above && tier.multiple > lower.multiple);
+        check("quota.tiers", rising, "a higher amount has to give a higher multiple")?;
+        let lowest = self.tiers.last().is_none_or(|lowest| lowest.multiple >= self.base_multiple);
+        check("quota.base_multiple", lowest, "has to be at most the multiple of the lowest tier")
     }
 }
 
@@ -223,7 +242,7 @@ mod tests {
     fn a_policy_that_contradicts_itself_is_refused_by_key() {
         let broken: [(&str, fn(&mut Policy)); 7] = [
             ("quota.base_multiple", |p| p.base_multiple = 0),
-            ("quota.tiers", |p| p.base_multiple = 3),
+            ("quota.base_multiple", |p| p.base_multiple = 4),
             ("quota.tiers", |p| p.tiers.push(Tier { above: Money::from_dollars(1_000), multiple: 4 })),
             ("settlement.quick_days", |p| p.quick_days = 7),
             ("settlement.standard_days", |p| p.standard_days = 31),
