@@ -23,7 +23,7 @@ impl Sample {
         let store = Arc::new(FileStore::open(dir.path(), options(16 << 10)).unwrap());
         let identity = store.identity().clone();
         let (journal, _) = start(store);
-        let mut records: Vec<Vec<u8>> = (0..48_usize).map(|n| vec![n as u8 + 1; n * 131 % 1500]).collect();
+        let mut records: Vec<Vec<u8>> = (0..36_usize).map(|n| vec![n as u8 + 1; n * 131 % 1500]).collect();
         records.push(vec![0xa5; 5 * 496 - 100]);
         for record in &records {
             let lsn = put(&journal, record);
