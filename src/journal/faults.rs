@@ -69,6 +69,11 @@ impl Faults {
         }
     }
 
+    /// True while a commit waits at a held half.
+    pub fn is_held(&self, half: Half) -> bool {
+        lock(&self.state).step(half).waiting
+    }
+
     /// How many have been attempted.
     pub fn attempted(&self, half: Half) -> u64 {
         lock(&self.state).step(half).done

@@ -85,13 +85,10 @@ pub(crate) struct FrameHead {
 
 impl FrameHead {
     fn fields(&self) -> [u8; 32] {
+        let [a, b, c, d] = [MAGIC, self.payload as u32, self.records as u32, self.crc].map(u32::to_le_bytes);
+        let [e, f] = [self.first.get(), self.epoch.get()].map(u64::to_le_bytes);
         let mut fields = [0; 32];
-        let words = [MAGIC, self.payload as u32, self.records as u32, self.crc];
-        let numbers = words.into_iter().flat_map(u32::to_le_bytes);
-        let positions = [self.first.get(), self.epoch.get()].into_iter().flat_map(u64::to_le_bytes);
-        for (to, from) in fields.iter_mut().zip(numbers.chain(positions)) {
-            *to = from;
-        }
+        fill(&mut fields, &[&a, &b, &c, &d, &e, &f]);
         fields
     }
 
@@ -154,14 +151,21 @@ impl FrameHead {
     }
 }
 
+/// Copies parts one behind the other; together they are as long as `to`.
+fn fill(mut to: &mut [u8], parts: &[&[u8]]) {
+    for part in parts {
+        let (now, later) = to.split_at_mut(part.len().min(to.len()));
+        now.copy_from_slice(part);
+        to = later;
+    }
+}
+
 /// Encodes a frame into whole sectors, replacing what `out` held.
 pub(crate) fn encode(out: &mut Vec<u8>, seed: &Seed, head: &FrameHead, payload: &[u8]) {
     out.clear();
     out.reserve(sectors_for(payload.len()) * SECTOR);
     let mut fixed = [0; FRAME_HEAD];
-    for (to, from) in fixed.iter_mut().zip(head.fields().into_iter().chain(head.chain)) {
-        *to = from;
-    }
+    fill(&mut fixed, &[&head.fields(), &head.chain]);
     let (with_head, mut rest) = payload.split_at(payload.len().min(SECTOR_PAYLOAD - FRAME_HEAD));
     push_sector(out, seed, 0, head.first, [&fixed, with_head]);
     let mut index = 0;

@@ -1,7 +1,7 @@
 //! What is kept: opaque records in order, durable before anybody is told of them.
 //!
 //! Knows nothing of the domain. [`Journal`] numbers records, commits them in groups and wakes who waits;
-//! [`Store`] is where the bytes live: [`FileStore`] in a directory, MemoryStore in memory for tests and
+//! [`Store`] is where the bytes live: [`FileStore`] in a directory, [`MemoryStore`] in memory for tests and
 //! simulations.
 //!
 //! # Torn or damaged
@@ -27,6 +27,8 @@ mod faults;
 mod file;
 mod frame;
 mod identity;
+pub mod inspect;
+mod memory;
 mod position;
 mod segment;
 mod store;
@@ -38,6 +40,7 @@ pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, Recover
 pub use faults::{Faults, Half};
 pub use file::{FileOptions, FileStore, NewDirectory};
 pub use identity::Identity;
+pub use memory::{MemoryStore, Unsynced};
 pub use position::{Epoch, Lsn};
 pub use store::{
     CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, Torn, VisitItem, VisitRecord,

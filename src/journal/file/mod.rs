@@ -34,6 +34,7 @@ use super::store::{
     CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, VisitItem, VisitRecord,
 };
 use checkpoints::Checkpoints;
+pub(crate) use create::read_identity;
 use layout::Layout;
 use spare::Spare;
 

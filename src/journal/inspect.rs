@@ -1,0 +1,217 @@
+//! Looking at a data directory without a lock and without changing anything, also while a server uses it.
+
+use std::io;
+use std::path::Path;
+
+use super::checkpoint;
+use super::error::{Damage, FileError, RecoverError, VisitError};
+use super::file::layout::{self, Layout, SegmentFile};
+use super::file::read_identity;
+use super::frame::{Point, Seed};
+use super::identity::Identity;
+use super::position::{Epoch, Lsn};
+use super::segment::{self, Expect, Scan};
+use super::store::{CheckpointInfo, Torn, VisitRecord};
+
+/// How often the last segment is read again before what is found there counts as damage: a frame may be on its way
+/// into the page cache while it is read.
+const ATTEMPTS: usize = 8;
+
+/// What a data directory holds, all of it verified.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What the directory was created as.
+    pub identity: Identity,
+    /// Segments in the archive.
+    pub archived: usize,
+    /// Segments in the live journal.
+    pub live: usize,
+    /// Frames in all segments.
+    pub frames: u64,
+    /// Records in all segments.
+    pub records: u64,
+    /// The first record there is; one more than `last` where there is none.
+    pub first: Lsn,
+    /// The last record.
+    pub last: Lsn,
+    /// The epochs of the first segment and of the last frame.
+    pub epochs: (Epoch, Epoch),
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// An unfinished frame at the end: a batch on its way, or what a crash left of one.
+    pub torn: Option<Torn>,
+    /// The checkpoints, newest first, with the number of their items.
+    pub checkpoints: Vec<(CheckpointInfo, u64)>,
+}
+
+/// Verifies everything: identity, archive, journal and checkpoints.
+///
+/// # Errors
+/// The first thing that is not as it was written, or a failing file system.
+pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
+    let opened = Opened::open(dir)?;
+    let segments = opened.segments()?;
+    let live = opened.layout.live()?.len().min(segments.len());
+    let mut records = 0;
+    let totals = opened.walk(&segments, &mut |_, _| {
+        records += 1;
+        Ok(())
+    })?;
+    Ok(Report {
+        archived: segments.len() - live,
+        live,
+        frames: totals.frames,
+        records,
+        first: totals.start.next,
+        last: totals.end.next.previous(),
+        epochs: (totals.start.epoch, totals.end.epoch),
+        bytes: totals.bytes,
+        torn: totals.torn,
+        checkpoints: opened.checkpoints()?,
+        identity: opened.identity,
+    })
+}
+
+/// Hands the records from `from` on to `visit`, in order, each verified, archive included. Returns the last position.
+///
+/// # Errors
+/// Damage, missing segments, a failing file system, or a refusal of `visit`.
+pub fn read(dir: &Path, from: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
+    let opened = Opened::open(dir)?;
+    let from = from.max(Lsn::FIRST);
+    let mut segments = opened.segments()?;
+    let holder = segments.iter().rposition(|segment| segment.first <= from);
+    let oldest = segments.first().map_or(Lsn::ZERO, |segment| segment.first);
+    let holder = holder.ok_or(RecoverError::Missing { wanted: from, oldest })?;
+    let segments = segments.split_off(holder);
+    let totals = opened.walk(&segments, &mut |lsn, record| if lsn < from { Ok(()) } else { visit(lsn, record) })?;
+    Ok(totals.end.next.previous())
+}
+
+/// Verifies the bytes of one segment by themselves, as if they were the file `name`: for tools that hold a copy.
+/// Returns the position after its last record, and what is torn at its end if `is_last` allows for that.
+///
+/// # Errors
+/// Damage, or a segment of another directory.
+pub fn check_segment(
+    identity: &Identity,
+    name: &Path,
+    bytes: &[u8],
+    is_last: bool,
+) -> Result<(Lsn, Option<Torn>), RecoverError> {
+    let seed = Seed::new(identity.id);
+    let scan = segment::scan(bytes, &Expect { file: name, seed: &seed, before: None, is_last }, &mut |_, _| Ok(()))?;
+    Ok((scan.end.next, scan.torn))
+}
+
+struct Opened {
+    layout: Layout,
+    identity: Identity,
+    seed: Seed,
+}
+
+struct Totals {
+    start: Point,
+    end: Point,
+    frames: u64,
+    bytes: u64,
+    torn: Option<Torn>,
+}
+
+impl Opened {
+    fn open(dir: &Path) -> Result<Opened, RecoverError> {
+        let layout = Layout::new(dir);
+        let identity = read_identity(&layout.identity)?;
+        let seed = Seed::new(identity.id);
+        Ok(Opened { layout, identity, seed })
+    }
+
+    /// Archive and journal, oldest first. The journal is listed first: a segment archived in between is then seen
+    /// twice rather than not at all.
+    fn segments(&self) -> Result<Vec<SegmentFile>, RecoverError> {
+        let live = self.layout.live()?;
+        let mut segments = self.layout.archived()?;
+        segments.extend(live);
+        segments.sort_by_key(|segment| segment.first);
+        segments.dedup_by_key(|segment| segment.first);
+        if segments.is_empty() {
+            return Err(RecoverError::Missing { wanted: Lsn::FIRST, oldest: Lsn::ZERO });
+        }
+        Ok(segments)
+    }
+
+    fn walk(
+        &self,
+        segments: &[SegmentFile],
+        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
+    ) -> Result<Totals, RecoverError> {
+        let genesis = self.seed.genesis();
+        let mut totals = Totals { start: genesis, end: genesis, frames: 0, bytes: 0, torn: None };
+        let mut before = None;
+        let mut bytes = Vec::new();
+        for (place, file) in segments.iter().enumerate() {
+            let is_last = place + 1 == segments.len();
+            let expect = Expect { file: &file.path, seed: &self.seed, before, is_last };
+            let scan = self.settled(file, &expect, &mut bytes, visit)?;
+            if scan.header.start.next != file.first {
+                let reason = format!("the file's name does not say its first lsn, {}", scan.header.start.next);
+                return Err(segment::damage(&file.path, 0, file.first, reason).into());
+            }
+            if before.is_none() {
+                totals.start = scan.header.start;
+            }
+            before = Some(scan.end);
+            totals.end = scan.end;
+            totals.frames += scan.frames;
+            totals.bytes += bytes.len() as u64;
+            totals.torn = scan.torn;
+        }
+        Ok(totals)
+    }
+
+    /// Scans one segment. Damage in the last one counts once it is found twice in the same place.
+    fn settled(
+        &self,
+        file: &SegmentFile,
+        expect: &Expect<'_>,
+        bytes: &mut Vec<u8>,
+        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
+    ) -> Result<Scan, RecoverError> {
+        let mut seen: Option<Damage> = None;
+        for _ in 0..ATTEMPTS {
+            self.load(file, bytes)?;
+            match segment::scan(bytes, expect, &mut |_, _| Ok(())) {
+                Err(RecoverError::Damage(damage)) if expect.is_last && seen.as_ref() != Some(&damage) => {
+                    seen = Some(damage);
+                }
+                Err(error) => return Err(error),
+                Ok(_) => return segment::scan(bytes, expect, visit),
+            }
+        }
+        segment::scan(bytes, expect, visit)
+    }
+
+    /// Reads a segment, which may have been archived since it was listed.
+    fn load(&self, file: &SegmentFile, bytes: &mut Vec<u8>) -> Result<(), FileError> {
+        match layout::read_into(&file.path, bytes) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                layout::read_into(&self.layout.archive.join(layout::segment_name(file.first)), bytes)
+            }
+            other => other,
+        }
+    }
+
+    /// Verifies the checkpoints; one that a newer one has replaced meanwhile is passed over.
+    fn checkpoints(&self) -> Result<Vec<(CheckpointInfo, u64)>, RecoverError> {
+        let mut found = Vec::new();
+        for info in self.layout.checkpoints()? {
+            let path = self.layout.checkpoint(info.start, info.end);
+            match checkpoint::read_file(&path, &self.seed, &info, &mut |_| Ok(())) {
+                Ok(items) => found.push((info, items)),
+                Err(RecoverError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+}
