@@ -1,0 +1,188 @@
+use std::{convert::Infallible, future::ready};
+
+use ::http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use prost::bytes::Bytes;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::*;
+use crate::engine::Stats;
+
+const CLASSIFY: &str = "/tplus.v1.OrderService/ClassifyOrder";
+
+/// A body of one message and trailers.
+struct Answer(Vec<Frame<Bytes>>);
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(self.0.pop().map(Ok))
+    }
+}
+
+fn trailers(code: &'static str) -> Frame<Bytes> {
+    Frame::trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(code))]))
+}
+
+async fn call(
+    metrics: &std::sync::Arc<Metrics>,
+    path: &str,
+    answer: Response<Answer>,
+) -> Response<MeasuredBody<Answer>> {
+    let answer = std::sync::Mutex::new(Some(answer));
+    let service = service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(answer.lock().unwrap().take().unwrap())));
+    let service = Measure::new(std::sync::Arc::clone(metrics)).layer(service);
+    service.oneshot(Request::builder().uri(path).body(()).unwrap()).await.unwrap()
+}
+
+async fn next(response: &mut Response<MeasuredBody<Answer>>) -> bool {
+    let frame = std::future::poll_fn(|context| std::pin::Pin::new(response.body_mut()).poll_frame(context)).await;
+    frame.is_some()
+}
+
+fn value(metrics: &Metrics, series: &str) -> String {
+    let text = metrics.render(None);
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not in\n{text}")).to_owned()
+}
+
+fn handled(metrics: &Metrics, method: &str, code: &str) -> String {
+    let labels = format!("grpc_service=\"tplus.v1.OrderService\",grpc_method=\"{method}\",grpc_code=\"{code}\"");
+    value(metrics, &format!("grpc_server_handled_total{{{labels}}}"))
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_trailers() {
+    let metrics = std::sync::Arc::new(Metrics::new());
+    let frames = vec![trailers("0"), Frame::data(Bytes::from_static(b"message"))];
+    let mut response = call(&metrics, CLASSIFY, Response::new(Answer(frames))).await;
+    assert!(next(&mut response).await);
+    assert_eq!(handled(&metrics, "ClassifyOrder", "OK"), "0");
+    assert!(next(&mut response).await);
+    assert_eq!(handled(&metrics, "ClassifyOrder", "OK"), "1");
+    drop(response);
+    let labels = r#"{grpc_service="tplus.v1.OrderService",grpc_method="ClassifyOrder"}"#;
+    assert_eq!(value(&metrics, &format!("grpc_server_started_total{labels}")), "1");
+    assert_eq!(value(&metrics, &format!("grpc_server_handling_seconds_count{labels}")), "1");
+}
+
+#[tokio::test]
+async fn an_error_is_in_the_headers() {
+    let metrics = std::sync::Arc::new(Metrics::new());
+    let answer = Response::builder().header("grpc-status", "9").body(Answer(vec![])).unwrap();
+    drop(call(&metrics, CLASSIFY, answer).await);
+    assert_eq!(handled(&metrics, "ClassifyOrder", "FAILED_PRECONDITION"), "1");
+    assert_eq!(handled(&metrics, "ClassifyOrder", "CANCELLED"), "0");
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_was_cancelled() {
+    let metrics = std::sync::Arc::new(Metrics::new());
+    let mut response = call(&metrics, CLASSIFY, Response::new(Answer(vec![Frame::data(Bytes::new())]))).await;
+    assert!(next(&mut response).await);
+    drop(response);
+    assert_eq!(handled(&metrics, "ClassifyOrder", "CANCELLED"), "1");
+}
+
+#[tokio::test]
+async fn paths_that_are_no_methods_make_no_series() {
+    let metrics = std::sync::Arc::new(Metrics::new());
+    let series = metrics.render(None).lines().count();
+    for path in ["/", "/tplus.v1.OrderService", "/tplus.v1.OrderService/Hack", "/x/y", "/a\u{7f}b"] {
+        if path.parse::<::http::Uri>().is_ok() {
+            drop(call(&metrics, path, Response::new(Answer(vec![]))).await);
+        }
+    }
+    assert_eq!(metrics.render(None).lines().count(), series);
+    let labels = r#"{grpc_service="unknown",grpc_method="unknown"}"#;
+    assert_eq!(value(&metrics, &format!("grpc_server_started_total{labels}")), "4");
+}
+
+#[test]
+fn every_method_is_known() {
+    let text = Metrics::new().render(None);
+    for (service, method) in [
+        ("tplus.v1.ClockService", "AdvanceClock"),
+        ("tplus.v1.MarginService", "GetMargin"),
+        ("grpc.health.v1.Health", "Watch"),
+        ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo"),
+        ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo"),
+    ] {
+        let labels = format!("grpc_server_started_total{{grpc_service=\"{service}\",grpc_method=\"{method}\"}} 0");
+        assert!(text.contains(&labels), "{labels}");
+    }
+}
+
+#[test]
+fn what_the_engine_does_is_counted() {
+    let metrics = Metrics::new();
+    metrics.classified(Cycle::Quick, false);
+    metrics.classified(Cycle::Standard, true);
+    metrics.batch_committed(3, 180, Duration::from_micros(40), Duration::from_micros(130));
+    metrics.due_recorded(7);
+    metrics.recovery_progress(1, 4);
+    metrics.checkpoint_written(10, 2_048, Duration::from_millis(5));
+    for (series, expected) in [
+        (r#"tplus_classifications_total{cycle="quick",replayed="false"}"#, "1"),
+        (r#"tplus_classifications_total{cycle="quick",replayed="true"}"#, "0"),
+        (r#"tplus_classifications_total{cycle="standard",replayed="true"}"#, "1"),
+        ("tplus_journal_batch_records_sum", "3.0"),
+        ("tplus_journal_batch_bytes_sum", "180.0"),
+        ("tplus_journal_write_seconds_count", "1"),
+        ("tplus_journal_sync_seconds_count", "1"),
+        ("tplus_due_facts_total", "7"),
+        ("tplus_recovery_progress_ratio", "0.25"),
+        ("tplus_checkpoint_items", "10"),
+        ("tplus_checkpoint_bytes", "2048"),
+        ("tplus_checkpoint_seconds_count", "1"),
+        (concat!(r#"tplus_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""}"#), "1"),
+    ] {
+        assert_eq!(value(&metrics, series), expected, "{series}");
+    }
+}
+
+#[test]
+fn what_the_engine_looks_like_is_shown() {
+    let metrics = Metrics::new();
+    let stats = Stats {
+        merchants: 9,
+        shard_sizes: vec![1, 2, 6],
+        journal_last: 12,
+        journal_durable: 11,
+        read_only: true,
+        due_lag: Duration::from_millis(1_500),
+        clock_offset: -0.25,
+        ..Stats::default()
+    };
+    drop(metrics.render(Some(&stats)));
+    for (series, expected) in [
+        ("tplus_merchants", "9"),
+        (r#"tplus_shard_merchants{stat="min"}"#, "1.0"),
+        (r#"tplus_shard_merchants{stat="max"}"#, "6.0"),
+        (r#"tplus_shard_merchants{stat="mean"}"#, "3.0"),
+        ("tplus_journal_last_lsn", "12"),
+        ("tplus_journal_durable_lsn", "11"),
+        ("tplus_journal_queued_bytes", "0"),
+        ("tplus_read_only", "1"),
+        ("tplus_due_lag_seconds", "1.5"),
+        ("tplus_clock_offset_seconds", "-0.25"),
+        ("tplus_serving", "0"),
+    ] {
+        assert_eq!(value(&metrics, series), expected, "{series}");
+    }
+}
+
+#[test]
+fn the_text_is_open_metrics() {
+    let text = Metrics::new().render(None);
+    assert!(text.ends_with("# EOF\n"));
+    for declared in text.lines().filter_map(|line| line.strip_prefix("# UNIT ")) {
+        let (name, unit) = declared.split_once(' ').unwrap();
+        assert!(name.ends_with(&format!("_{unit}")), "{declared}");
+    }
+}

@@ -1,0 +1,91 @@
+//! The gRPC server as it is set up: services, layers, HTTP/2.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::oneshot};
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_reflection::server::Builder as Reflection;
+use tower::{
+    layer::util::{Identity, Stack},
+    util::MapResponseLayer,
+};
+
+use super::ServerOptions;
+use crate::{
+    grpc::{EngineSlot, Services, convert},
+    metrics::{Measure, Metrics},
+    proto::{self, v1},
+};
+
+const MIB: u32 = 1024 * 1024;
+
+/// A connection that shows no sign of life is asked for one, and closed when none comes.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+type Body = tonic::body::Body;
+type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
+type Layers = Stack<Explain, Stack<Measure, Identity>>;
+
+/// All services behind the layers.
+pub(super) fn router(
+    options: &ServerOptions,
+    metrics: &Arc<Metrics>,
+    slot: &Arc<EngineSlot>,
+    health: HealthServer<impl Health>,
+) -> Router<Layers> {
+    let services = Services::new(Arc::clone(slot));
+    let most = options.max_message_bytes;
+    let explain: fn(_) -> _ = convert::explain::<Body>;
+    let mut builder = tonic::transport::Server::builder()
+        // h2 closes connections with small windows when a client sends many small frames, so they start large.
+        .initial_connection_window_size(4 * MIB)
+        .initial_stream_window_size(MIB)
+        .http2_adaptive_window(Some(false))
+        .max_concurrent_streams(options.max_concurrent_streams)
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(Measure::new(Arc::clone(metrics)))
+        .layer(MapResponseLayer::new(explain));
+    macro_rules! service {
+        ($module:ident::$server:ident) => {
+            v1::$module::$server::new(services.clone()).max_decoding_message_size(most)
+        };
+    }
+    let mut router = builder
+        .add_service(service!(order_service_server::OrderServiceServer))
+        .add_service(service!(guarantee_service_server::GuaranteeServiceServer))
+        .add_service(service!(margin_service_server::MarginServiceServer))
+        .add_service(service!(merchant_service_server::MerchantServiceServer))
+        .add_service(service!(clock_service_server::ClockServiceServer))
+        .add_service(health.max_decoding_message_size(most));
+    match reflection().build_v1() {
+        Ok(service) => router = router.add_service(service.max_decoding_message_size(most)),
+        Err(error) => tracing::error!(%error, "reflection is not served"),
+    }
+    match reflection().build_v1alpha() {
+        Ok(service) => router = router.add_service(service.max_decoding_message_size(most)),
+        Err(error) => tracing::error!(%error, "reflection (v1alpha) is not served"),
+    }
+    router
+}
+
+fn reflection() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(proto::v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Serves until it is told to stop, and then until the last connection has closed.
+pub(super) async fn serve(
+    router: Router<Layers>,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error> {
+    // The server's own setting does not reach a listener that is given to it.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // A sender that is gone means stop as well.
+    let stopped = async { stopped.await.unwrap_or_default() };
+    router.serve_with_incoming_shutdown(incoming, stopped).await
+}
