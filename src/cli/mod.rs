@@ -1,1 +1,131 @@
-//! cli
+//! The command line: what a person types, and what the shell gets back.
+//!
+//! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
+
+mod failure;
+mod journal;
+mod json;
+mod record;
+mod replay;
+mod serve;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::ServeArgs;
+
+pub use self::failure::{Exit, Failure};
+
+/// A settlement engine for marketplaces: T+2 or T+7, decided and remembered.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "tplus", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the engine over gRPC (the default).
+    Serve(ServeArgs),
+    /// Send the order lines of a CSV file to a server on the manual clock, as if time went by.
+    Replay(Box<replay::Args>),
+    /// Look into the journal of a data directory.
+    Journal(journal::Args),
+}
+
+/// Runs the program with these arguments, the first being its own name, and tells how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match parse(args) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            let exit = if usage.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if usage.print().is_ok() { exit } else { Exit::Failed };
+        }
+    };
+    let ended = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => serve::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Journal(args) => journal::run(&args),
+    };
+    match ended {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            // Nobody reads stderr any more: the exit code still says it.
+            drop(writeln!(io::stderr(), "{failure}"));
+            failure.exit()
+        }
+    }
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().after_help(Exit::help()).try_get_matches_from(args)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Prints to stdout.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// What became of writing to stdout. A reader that has gone away, like `head`, has seen enough.
+fn written(output: io::Result<()>) -> Result<(), Failure> {
+    match output {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, error).during("cannot write to stdout"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert!(parsed("tplus").unwrap().command.is_none());
+        let bare = parsed("tplus --data-dir there").unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!(bare.serve.data_dir.as_deref(), Some("there".as_ref()));
+        assert!(matches!(parsed("tplus serve --data-dir there").unwrap().command, Some(Command::Serve(_))));
+    }
+
+    #[test]
+    fn flags_of_serving_before_another_command_are_refused() {
+        assert!(parsed("tplus --data-dir there replay orders.csv").is_err());
+    }
+
+    #[test]
+    fn help_lists_every_exit_code() {
+        let help = parsed("tplus --help").unwrap_err().to_string();
+        for exit in Exit::ALL {
+            assert!(help.contains(&format!("{}  {}", exit.code(), exit.meaning())), "{exit:?} in {help}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well_and_nonsense_does_not() {
+        let run = |line: &str| run(line.split_whitespace().map(OsString::from));
+        assert_eq!(run("tplus --version"), Exit::Ok);
+        assert_eq!(run("tplus nonsense"), Exit::Usage);
+    }
+}

@@ -1,0 +1,98 @@
+//! `tplus journal`: a look at what is kept, without changing it.
+
+use std::{
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use prost::Message as _;
+
+use super::{Failure, print, record, written};
+use crate::{
+    journal::{Lsn, RecoverError, VisitError, inspect},
+    proto::journal::Record,
+};
+
+/// What `tplus journal` is asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the records, one a line, oldest first.
+    Dump(Dump),
+    /// Check every byte of the journal, and say where it is damaged if it is (exit code 3).
+    Verify {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Dump {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// One JSON object a line instead of words.
+    #[arg(long)]
+    json: bool,
+    /// Begin with this record.
+    #[arg(long, value_name = "LSN", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    from: u64,
+    /// Only the records about this merchant.
+    #[arg(long, value_name = "ID")]
+    merchant: Option<String>,
+}
+
+/// Does it.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Dump(dump) => print_records(dump),
+        Command::Verify { data_dir } => verify(data_dir),
+    }
+}
+
+fn verify(dir: &Path) -> Result<(), Failure> {
+    let report = inspect::verify(dir)?;
+    // Intact bytes that are no record would stop a start as well.
+    read(dir, Lsn::FIRST, |_, _| Ok(()))?;
+    print(&format!("{report}\n"))
+}
+
+fn print_records(dump: &Dump) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let read = read(&dump.data_dir, Lsn::new(dump.from), |lsn, record| {
+        if dump.merchant.as_ref().is_some_and(|merchant| !record::concerns(record, merchant)) {
+            return Ok(());
+        }
+        if dump.json {
+            writeln!(out, "{}", record::json(lsn.get(), record))
+        } else {
+            writeln!(out, "{}", record::line(lsn.get(), record))
+        }
+    });
+    // What was read before a damage is shown before the damage is named.
+    let shown = written(out.flush());
+    read.and(shown)
+}
+
+/// Reads and decodes the records from a position on. What the visitor cannot write ends the reading.
+fn read(dir: &Path, from: Lsn, mut visit: impl FnMut(Lsn, &Record) -> io::Result<()>) -> Result<(), Failure> {
+    let mut output = Ok(());
+    let read = inspect::read(dir, from, |lsn, bytes| {
+        let record = Record::decode(bytes).map_err(VisitError::new)?;
+        output = visit(lsn, &record);
+        match &output {
+            Ok(()) => Ok(()),
+            Err(error) => Err(VisitError::new(error.to_string())),
+        }
+    });
+    match read {
+        Err(RecoverError::Visit { .. }) if output.is_err() => written(output),
+        read => Ok(read?),
+    }
+}
