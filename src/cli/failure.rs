@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt, iter, process::ExitCode};
 
-use crate::journal::{JournalFault, OpenError, RecoverError};
+use crate::{
+    engine,
+    journal::{JournalFault, OpenError, RecoverError},
+    server::{OpenFailure, ServeError},
+};
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +142,34 @@ impl From<RecoverError> for Failure {
             | RecoverError::Visit { .. } => Exit::Damaged,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Open(OpenFailure::Directory(error)) => error.into(),
+            ServeError::Open(OpenFailure::Engine(error)) => error.into(),
+            ServeError::Open(
+                OpenFailure::OtherClock { .. }
+                | OpenFailure::PolicyUnreadable { .. }
+                | OpenFailure::PolicyInvalid { .. },
+            ) => Self::new(Exit::Usage, error),
+            ServeError::Fault(fault) | ServeError::Close(fault) => fault.into(),
+            other => Self::new(Exit::Failed, other),
+        }
+    }
+}
+
+impl From<engine::OpenError> for Failure {
+    fn from(error: engine::OpenError) -> Self {
+        match error {
+            engine::OpenError::Recover(error) => error.into(),
+            engine::OpenError::Inconsistent(_) => Self::new(Exit::Damaged, error),
+            engine::OpenError::OtherPolicy { .. } | engine::OpenError::Clock(_) => Self::new(Exit::Usage, error),
+            engine::OpenError::Journal(fault) => fault.into(),
+            other => Self::new(Exit::Failed, other),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use prost::Message as _;
 
 use super::{Failure, print, record, written};
 use crate::{
-    journal::{Lsn, RecoverError, VisitError, inspect},
+    journal::{
+        CheckpointInfo, Lsn, RecoverError, VisitError,
+        inspect::{self, Report},
+    },
     proto::journal::Record,
 };
 
@@ -60,7 +63,30 @@ fn verify(dir: &Path) -> Result<(), Failure> {
     let report = inspect::verify(dir)?;
     // Intact bytes that are no record would stop a start as well.
     read(dir, Lsn::FIRST, |_, _| Ok(()))?;
-    print(&format!("{report}\n"))
+    print(&describe(&report))
+}
+
+fn describe(report: &Report) -> String {
+    let Report {
+        archived, live, frames, records, first, last, epochs: (oldest, newest), bytes, torn, checkpoints, ..
+    } = report;
+    let mut text = format!(
+        "intact: {records} records, lsn {first} to {last}, in {frames} frames, epochs {oldest} to {newest}\n\
+         segments: {live} in the journal, {archived} in the archive, {bytes} bytes\n"
+    );
+    for (checkpoint, items) in checkpoints {
+        let CheckpointInfo { start, end, bytes } = checkpoint;
+        text +=
+            &format!("checkpoint: {items} items, {bytes} bytes, replay from lsn {start}, has seen up to lsn {end}\n");
+    }
+    if let Some(torn) = torn {
+        let file = torn.file.display();
+        text += &format!(
+            "unfinished batch at the end, of which nobody was told: {file}, byte {}, lsn {}\n",
+            torn.offset, torn.lsn
+        );
+    }
+    text
 }
 
 fn print_records(dump: &Dump) -> Result<(), Failure> {
@@ -83,7 +109,7 @@ fn print_records(dump: &Dump) -> Result<(), Failure> {
 /// Reads and decodes the records from a position on. What the visitor cannot write ends the reading.
 fn read(dir: &Path, from: Lsn, mut visit: impl FnMut(Lsn, &Record) -> io::Result<()>) -> Result<(), Failure> {
     let mut output = Ok(());
-    let read = inspect::read(dir, from, |lsn, bytes| {
+    let read = inspect::read(dir, from, &mut |lsn, bytes| {
         let record = Record::decode(bytes).map_err(VisitError::new)?;
         output = visit(lsn, &record);
         match &output {
@@ -93,6 +119,6 @@ fn read(dir: &Path, from: Lsn, mut visit: impl FnMut(Lsn, &Record) -> io::Result
     });
     match read {
         Err(RecoverError::Visit { .. }) if output.is_err() => written(output),
-        read => Ok(read?),
+        read => Ok(read.map(drop)?),
     }
 }

@@ -1,28 +1,57 @@
 //! `tplus serve`.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use tracing_subscriber::EnvFilter;
 
-use super::failure::{Exit, Failure};
+use super::{
+    failure::{Exit, Failure},
+    print,
+};
 use crate::{
-    config::{Config, ServeArgs},
-    server,
+    config::{Config, LogConfig, LogFormat, ServeArgs, environment},
+    metrics::Metrics,
+    server::{self, ServerOptions},
 };
 
 /// Serves until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let config = Config::load(args).map_err(|error| Failure::new(Exit::Usage, error))?;
-    start_tracing(&config.log_filter)?;
-    server::run(config).map_err(|error| Failure::new(Exit::Failed, error))
+    let environment = environment().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let config = Config::load(args.clone(), environment).map_err(|error| Failure::new(Exit::Usage, error))?;
+    start_tracing(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error).during("cannot start the runtime"))?;
+    let options = ServerOptions {
+        listen: config.listen,
+        metrics_listen: config.metrics_listen,
+        drain_deadline: config.server.drain_deadline,
+        ..ServerOptions::default()
+    };
+    let metrics = Arc::new(Metrics::new());
+    let observer = Arc::clone(&metrics);
+    let open = move || server::open(&config, observer);
+    let announce = |banner: &server::Banner| drop(print(&format!("{banner}\n")));
+    runtime.block_on(async {
+        let shutdown = server::shutdown_signal().map_err(|error| Failure::new(Exit::Failed, error))?;
+        Ok(server::serve(options, metrics, open, announce, shutdown).await?)
+    })
 }
 
-/// What happens goes to stderr: readable on a terminal, JSON lines elsewhere.
-fn start_tracing(filter: &str) -> Result<(), Failure> {
+/// What happens goes to stderr: readable on a terminal, JSON lines elsewhere, unless the configuration says which.
+fn start_tracing(log: &LogConfig) -> Result<(), Failure> {
+    let filter = &log.filter;
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::new(Exit::Usage, error).during(format!("log filter {filter:?}")))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = if io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };
+    let human = match log.format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let started = if human { lines.try_init() } else { lines.json().try_init() };
     started.map_err(|error| Failure::new(Exit::Failed, error).during("cannot start tracing"))
 }
 
@@ -32,6 +61,9 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read_is_a_usage_error() {
-        assert_eq!(start_tracing("info,tplus=loud").unwrap_err().exit(), Exit::Usage);
+        assert_eq!(
+            start_tracing(&LogConfig { filter: "info,tplus=loud".into(), ..Config::default().log }).unwrap_err().exit(),
+            Exit::Usage
+        );
     }
 }

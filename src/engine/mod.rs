@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     clock::{ClockState, Mode},
-    domain::{Command, InForce, Limits, Margin, Merchant, MerchantId, Policy, Rejection, Timestamp},
+    domain::{Command, Cycle, InForce, Limits, Margin, Merchant, MerchantId, Policy, Rejection, Timestamp},
     journal::{AppendError, Journal, JournalFault, Lsn},
 };
 
@@ -132,6 +132,8 @@ impl Default for Options {
 
 /// Is told what happens, for metrics. Every method is called on a path that others wait for, and has to be quick.
 pub trait Observer: Send + Sync {
+    /// An order was answered, for the first time or again.
+    fn classified(&self, _cycle: Cycle, _replayed: bool) {}
     /// A batch became durable.
     fn batch_committed(&self, _records: usize, _bytes: usize, _write: Duration, _sync: Duration) {}
     /// Facts that had come due were recorded by the background task.
@@ -235,6 +237,8 @@ pub struct Stats {
     pub in_flight: u64,
     /// The clock against the wall.
     pub clock: ClockState,
+    /// How many merchants each shard holds.
+    pub shard_sizes: Vec<u64>,
 }
 
 impl Engine {
@@ -309,12 +313,8 @@ impl Engine {
             due_lag: self.deadlines.next().map_or(Duration::ZERO, |at| self.time.peek().since(at)),
             in_flight: self.max_in_flight.saturating_sub(self.permits.available_permits()) as u64,
             clock: self.time.clock().state(),
+            shard_sizes: self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect(),
         }
-    }
-
-    /// How many merchants each shard holds.
-    pub fn shard_sizes(&self) -> Vec<u64> {
-        self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect()
     }
 
     /// Checks what always holds for every merchant, conservation of money first.

@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use super::{Answer, Cell, Engine, EngineError, Request, codec::encode_event, deadlines::Look, time::Given};
 use crate::{
-    domain::{Command, Context, Event, InForce, Margin, Merchant, MerchantId, Rejection, Timestamp, decide},
+    domain::{Command, Context, Event, Fact, InForce, Margin, Merchant, MerchantId, Rejection, Timestamp, decide},
     journal::{AppendError, Lsn},
     proto::journal::{MerchantFacts, Record, record::Body},
 };
@@ -43,7 +43,7 @@ impl Engine {
         let Given { now, rests_on: clock } = self.time.now(&self.journal)?;
         *rests_on = clock.max(policy.lsn).max(cell.lsn);
 
-        if let Some(first) = self.decided.get(fingerprint, |event| repeat(&request.command, event)) {
+        if let Some(first) = self.decided.get(fingerprint, |event| self.repeat(&request.command, event)) {
             return Ok(first?);
         }
         check_not_after(request.not_after, now)?;
@@ -59,9 +59,23 @@ impl Engine {
         let changes = draft.into_changes();
         let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
         *rests_on = lsn;
+        self.tell_cycle(&event.fact, false);
         self.decided.remember(fingerprint, event);
         self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policy.in_force);
         Ok(answer)
+    }
+
+    /// The first answer again, or a refusal because the content differs.
+    fn repeat<C: Command>(&self, command: &C, event: &Event) -> Result<Answer<C::Fact>, Rejection> {
+        let fact = command.recall(&event.fact)?.clone();
+        self.tell_cycle(&event.fact, true);
+        Ok(Answer { fact, effective_at: event.effective_at, replayed: true })
+    }
+
+    fn tell_cycle(&self, fact: &Fact, replayed: bool) {
+        if let Fact::OrderClassified(order) = fact {
+            self.observer.classified(order.cycle, replayed);
+        }
     }
 
     /// Makes happen what has come due for a merchant, without a command: the position and the number of the facts. `None`:
@@ -136,12 +150,6 @@ impl Engine {
             self.deadlines.push(Look { at, merchant: id.clone() });
         }
     }
-}
-
-/// The first answer again, or a refusal because the content differs.
-fn repeat<C: Command>(command: &C, event: &Event) -> Result<Answer<C::Fact>, Rejection> {
-    let fact = command.recall(&event.fact)?.clone();
-    Ok(Answer { fact, effective_at: event.effective_at, replayed: true })
 }
 
 fn check_not_after(not_after: Option<Timestamp>, now: Timestamp) -> Result<(), Rejection> {

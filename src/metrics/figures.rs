@@ -131,7 +131,7 @@ impl State {
         registry.register_with_unit("tplus_journal_queued", help, Unit::Bytes, state.queued.clone());
         let help = "How long the oldest settlement or release that is due waits to be recorded";
         registry.register_with_unit("tplus_due_lag", help, Unit::Seconds, state.due_lag.clone());
-        let help = "How far engine time is ahead of the machine's clock";
+        let help = "How far the machine's clock is ahead of engine time";
         registry.register_with_unit("tplus_clock_offset", help, Unit::Seconds, state.clock_offset.clone());
         let help = "Merchants of a shard: the smallest, the largest, the mean";
         registry.register("tplus_shard_merchants", help, state.shard_merchants.clone());
@@ -148,8 +148,8 @@ impl State {
         self.in_flight.set(signed(stats.in_flight));
         self.read_only.set(i64::from(stats.read_only));
         self.due_lag.set(stats.due_lag.as_secs_f64());
-        self.clock_offset.set(stats.clock_offset);
-        self.clock_alarm.set(i64::from(stats.clock_alarm));
+        self.clock_offset.set(stats.clock.offset_to_wall_us as f64 / 1e6);
+        self.clock_alarm.set(i64::from(stats.clock.alarm));
         let sizes = &stats.shard_sizes;
         let shards = |stat, value| self.shard_merchants.get_or_create(&[("stat", stat)]).set(value);
         shards("min", wide(sizes.iter().min().copied().unwrap_or_default()));

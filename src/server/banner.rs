@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use crate::engine::ClockMode;
+use crate::clock::Mode;
 
 /// What a server says when it is ready; shown as some lines of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Banner {
     /// Where the data lies.
     pub data: String,
     /// What moves the engine's time.
-    pub clock: ClockMode,
+    pub clock: Mode,
     /// What was found there.
     pub recovered: Recovered,
 }
@@ -38,8 +38,8 @@ impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listen, metrics_listen, data, clock, recovered } = self;
         let clock = match clock {
-            ClockMode::System => "the machine's clock",
-            ClockMode::Manual => "a manual clock: AdvanceClock alone moves it",
+            Mode::System => "the machine's clock",
+            Mode::Manual => "a manual clock: AdvanceClock alone moves it",
         };
         writeln!(f, "tplus {}: T+2 or T+7", env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "  gRPC       {listen}")?;
@@ -82,7 +82,7 @@ mod tests {
             listen: SocketAddr::from(([0, 0, 0, 0], 50_051)),
             metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9_464))),
             data: "/var/lib/tplus".into(),
-            clock: ClockMode::System,
+            clock: Mode::System,
             recovered,
         }
     }

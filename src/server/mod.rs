@@ -10,6 +10,7 @@
 
 mod banner;
 mod health;
+mod open;
 mod signals;
 mod wire;
 
@@ -25,11 +26,13 @@ use tokio::{
 use self::health::Health;
 pub use self::{
     banner::{Banner, Recovered},
+    open::{OpenFailure, open},
     signals::shutdown_signal,
 };
 use crate::{
-    engine::Engine,
+    engine::{self, Engine},
     grpc::EngineSlot,
+    journal::JournalFault,
     metrics::{self, Metrics},
 };
 
@@ -84,14 +87,17 @@ pub enum ServeError {
         source: io::Error,
     },
     /// Recovery failed.
-    #[error("{0}")]
-    Open(String),
+    #[error(transparent)]
+    Open(#[from] OpenFailure),
     /// The journal failed while serving; recovery decides what is on disk.
-    #[error("the journal failed: {0}")]
-    Fault(String),
+    #[error(transparent)]
+    Fault(JournalFault),
     /// The end was not clean; nothing that was answered is lost.
     #[error("cannot close the journal: {0}")]
-    Close(String),
+    Close(JournalFault),
+    /// The end was not clean; nothing that was answered is lost.
+    #[error("closing the engine broke off: {0}")]
+    CloseBrokeOff(String),
     /// The server ended by itself.
     #[error("the gRPC server ended: {0}")]
     Ended(String),
@@ -113,7 +119,7 @@ pub struct Server {
 pub async fn serve(
     options: ServerOptions,
     metrics: Arc<Metrics>,
-    open: impl FnOnce() -> Result<Opened, String> + Send + 'static,
+    open: impl FnOnce() -> Result<Opened, OpenFailure> + Send + 'static,
     announce: impl FnOnce(&Banner),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -152,7 +158,7 @@ impl Server {
     /// When recovery, the journal or its closing failed.
     pub async fn run(
         self,
-        open: impl FnOnce() -> Result<Opened, String> + Send + 'static,
+        open: impl FnOnce() -> Result<Opened, OpenFailure> + Send + 'static,
         announce: impl FnOnce(&Banner),
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
@@ -178,20 +184,19 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener,
 }
 
 /// Opens the engine on a thread of its own: a runtime that ends would wait for a blocking task, and recovery can take long.
-async fn open_aside(open: impl FnOnce() -> Result<Opened, String> + Send + 'static) -> Result<Opened, ServeError> {
+async fn open_aside(open: impl FnOnce() -> Result<Opened, OpenFailure> + Send + 'static) -> Result<Opened, ServeError> {
     let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("tplus-open".into());
     let spawned = thread.spawn(move || {
         if let Err(Ok(unwanted)) = sender.send(open()) {
             // The server ended meanwhile; what was opened is closed again in order.
             if let Err(error) = unwanted.engine.close() {
-                tracing::warn!(error, "the engine was opened in vain and did not close");
+                tracing::warn!(%error, "the engine was opened in vain and did not close");
             }
         }
     });
-    spawned.map_err(|error| ServeError::Open(format!("cannot start a thread: {error}")))?;
-    let opened = receiver.await.unwrap_or_else(|_| Err("recovery panicked".into()));
-    opened.map_err(ServeError::Open)
+    spawned.map_err(|error| OpenFailure::Engine(engine::OpenError::Thread(error)))?;
+    receiver.await.unwrap_or(Err(OpenFailure::BrokeOff)).map_err(ServeError::Open)
 }
 
 /// A server that listens.
@@ -261,7 +266,7 @@ impl Running {
         drop(self.scrape);
         match closed {
             Ok(closed) => closed.map_err(ServeError::Close),
-            Err(panic) => Err(ServeError::Close(panic.to_string())),
+            Err(panic) => Err(ServeError::CloseBrokeOff(panic.to_string())),
         }
     }
 }

@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 use super::*;
 use crate::proto::v1::{ClassifyOrderRequest, GetClockRequest, clock_service_client, order_service_client};
 
-type Opening = std::sync::mpsc::Sender<Result<Opened, String>>;
+type Opening = std::sync::mpsc::Sender<Result<Opened, OpenFailure>>;
 
 /// A server whose engine opens when the test says so, and the task it runs in.
 async fn starting() -> (Channel, SocketAddr, Opening, JoinHandle<Result<(), ServeError>>) {
@@ -19,7 +19,7 @@ async fn starting() -> (Channel, SocketAddr, Opening, JoinHandle<Result<(), Serv
     let server = Server::bind(options, Arc::new(Metrics::new())).await.unwrap();
     let (address, scrape) = (server.address(), server.metrics_address().unwrap());
     let (opening, opened) = std::sync::mpsc::channel();
-    let open = move || opened.recv().unwrap_or_else(|_| Err("the test is over".into()));
+    let open = move || opened.recv().unwrap_or_else(|_| Err(OpenFailure::BrokeOff));
     let task = tokio::spawn(server.run(open, |_| {}, pending()));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     (channel, scrape, opening, task)

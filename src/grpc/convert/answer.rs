@@ -1,11 +1,12 @@
 //! Facts and balances to answers.
 
 use crate::{
+    clock::Mode,
     domain::{
         Cycle, GuaranteeModified, Margin, MerchantId, MerchantImported, NextMultiple, OrderClassified, PendingOfDay,
         Receipt, Release, Timestamp,
     },
-    engine::{Answer, ClockMode},
+    engine::Answer,
     proto::v1,
 };
 
@@ -85,10 +86,10 @@ pub fn margin(merchant: &MerchantId, margin: &Margin) -> v1::GetMarginResponse {
 }
 
 /// The engine's time.
-pub fn clock(now: Timestamp, mode: ClockMode) -> v1::GetClockResponse {
+pub fn clock(now: Timestamp, mode: Mode) -> v1::GetClockResponse {
     let mode = match mode {
-        ClockMode::System => v1::ClockMode::System,
-        ClockMode::Manual => v1::ClockMode::Manual,
+        Mode::System => v1::ClockMode::System,
+        Mode::Manual => v1::ClockMode::Manual,
     };
     v1::GetClockResponse { now: Some(timestamp(now)), mode: mode.into() }
 }

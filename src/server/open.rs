@@ -1,0 +1,123 @@
+//! From a configuration to an engine that has recovered.
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
+
+use super::{Opened, banner::Recovered};
+use crate::{
+    clock::{self, Clock, EngineClock, ManualClock, Mode, OsTime, TimeSource as _},
+    config::{Config, PolicyError, PolicyFile},
+    domain::{Limits, Policy},
+    engine::{self, Engine, Observer},
+    journal::{self, FileOptions, FileStore, NewDirectory},
+};
+
+/// Why the engine was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFailure {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] journal::OpenError),
+    /// What is in it cannot be taken up.
+    #[error(transparent)]
+    Engine(#[from] engine::OpenError),
+    /// The directory was created with the other clock.
+    #[error("{} was created with the {created} clock and keeps it; start with --clock {created}", directory.display())]
+    OtherClock {
+        /// The data directory.
+        directory: PathBuf,
+        /// The clock it was created with.
+        created: String,
+    },
+    /// The policy file cannot be read.
+    #[error("cannot read the policy file {}: {source}", path.display())]
+    PolicyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The policy file says something that is no policy.
+    #[error("policy file {}: {source}", path.display())]
+    PolicyInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        source: PolicyError,
+    },
+    /// The operating system gives no randomness.
+    #[error("no random numbers are to be had: {0}")]
+    Random(io::Error),
+    /// The thread that opens it is gone.
+    #[error("the recovery broke off")]
+    BrokeOff,
+}
+
+/// The name of the directory's attribute that says what moves its time.
+const CLOCK: &str = "clock";
+
+/// Opens the data directory that a configuration names, creates it if there is none, and recovers the engine from it.
+///
+/// # Errors
+/// See [`OpenFailure`]; nothing was changed then, but for the creation of an empty directory.
+pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, OpenFailure> {
+    let began = Instant::now();
+    let policy = config.policy.as_ref().map(read_policy).transpose()?;
+    let store = FileStore::open(&config.data_dir, file_options(config)?)?;
+    let created = store.identity().attribute(CLOCK).unwrap_or_default().to_owned();
+    if created != config.clock.mode.to_string() {
+        return Err(OpenFailure::OtherClock { directory: config.data_dir.clone(), created });
+    }
+    let fingerprint_key = store.identity().fingerprint_key;
+    let clock = |floor| start_clock(&config.clock, floor);
+    let options = engine::Options {
+        limits: Limits { open_releases: config.limits.open_releases as usize },
+        max_in_flight: config.engine.max_in_flight,
+        shards: config.engine.shards,
+        checkpoint_every: config.checkpoint.every_bytes,
+        policy,
+        background: true,
+        observer,
+    };
+    let (engine, found) = Engine::open(Arc::new(store), fingerprint_key, clock, options)?;
+    if let Some(torn) = &found.tail.torn {
+        tracing::warn!(
+            lsn = torn.lsn.get(),
+            offset = torn.offset,
+            "an unfinished batch was dropped; nobody was told of it"
+        );
+    }
+    let recovered = Recovered {
+        merchants: found.merchants,
+        orders: found.orders,
+        records: found.replayed,
+        last: found.last.get(),
+        took: began.elapsed(),
+    };
+    Ok(Opened { engine, data: config.data_dir.display().to_string(), recovered })
+}
+
+fn read_policy(path: &PathBuf) -> Result<Policy, OpenFailure> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|source| OpenFailure::PolicyUnreadable { path: path.clone(), source })?;
+    PolicyFile::parse(&text).map_err(|source| OpenFailure::PolicyInvalid { path: path.clone(), source })
+}
+
+fn file_options(config: &Config) -> Result<FileOptions, OpenFailure> {
+    let create = NewDirectory {
+        id: clock::random_bytes().map_err(OpenFailure::Random)?,
+        fingerprint_key: clock::random_bytes().map_err(OpenFailure::Random)?,
+        attributes: vec![(CLOCK.to_owned(), config.clock.mode.to_string())],
+    };
+    Ok(FileOptions { segment_size: config.journal.segment_size, create: Some(create), ..FileOptions::default() })
+}
+
+fn start_clock(config: &crate::config::ClockConfig, floor: Option<clock::Micros>) -> Result<Clock, clock::ClockError> {
+    match config.mode {
+        Mode::System => EngineClock::start(Arc::new(OsTime), floor, config.options()).map(Clock::System),
+        // A clock that was moved before goes on where it stood; the configured start is for the first time alone.
+        Mode::Manual => {
+            let start = floor.or(config.start).unwrap_or_else(|| OsTime.wall());
+            Ok(Clock::Manual(ManualClock::start(start, floor)))
+        }
+    }
+}
