@@ -90,6 +90,16 @@ async fn a_call_that_is_dropped_was_cancelled() {
 }
 
 #[tokio::test]
+async fn a_call_that_panics_is_an_internal_error() {
+    let metrics = std::sync::Arc::new(Metrics::new());
+    let service = service_fn(async |_: Request<()>| -> Result<Response<Answer>, Infallible> { panic!("as asked for") });
+    let service = Measure::new(std::sync::Arc::clone(&metrics)).layer(service);
+    let request = Request::builder().uri(CLASSIFY).body(()).unwrap();
+    assert!(tokio::spawn(service.oneshot(request)).await.is_err());
+    assert_eq!(handled(&metrics, "ClassifyOrder", "INTERNAL"), "1");
+}
+
+#[tokio::test]
 async fn paths_that_are_no_methods_make_no_series() {
     let metrics = std::sync::Arc::new(Metrics::new());
     let series = metrics.render(None).lines().count();

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot};
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::{
+    codec::CompressionEncoding,
+    transport::server::{Router, TcpIncoming},
+};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::Builder as Reflection;
 use tower::{
@@ -50,7 +53,9 @@ pub(super) fn router(
         .layer(MapResponseLayer::new(explain));
     macro_rules! service {
         ($module:ident::$server:ident) => {
-            v1::$module::$server::new(services.clone()).max_decoding_message_size(most)
+            v1::$module::$server::new(services.clone())
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(most)
         };
     }
     let mut router = builder
@@ -83,8 +88,9 @@ pub(super) async fn serve(
     listener: TcpListener,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
-    // The server's own setting does not reach a listener that is given to it.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // The server's own settings do not reach a listener that is given to it. Keepalive of TCP finds those who vanish before
+    // they have said a word of HTTP/2.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
     // A sender that is gone means stop as well.
     let stopped = async { stopped.await.unwrap_or_default() };
     router.serve_with_incoming_shutdown(incoming, stopped).await

@@ -100,7 +100,7 @@ pub fn not_ready(why: NotReady) -> Status {
         NotReady::Starting => "starting",
         NotReady::Stopping => "stopping",
     };
-    unavailable(state, why.to_string())
+    unavailable(info(reason::UNAVAILABLE, [("state", state.into())]), why.to_string())
 }
 
 /// No answer about a merchant: like [`failed`], and one that is not there is named.
@@ -124,7 +124,7 @@ pub fn failed(error: EngineError) -> Status {
             exhausted(reason::OVERLOADED, "the engine is overloaded", retry_after)
         }
         EngineError::ReadOnly { retry_after } => exhausted(reason::STORAGE_FULL, "the disk is full", retry_after),
-        EngineError::Unavailable { reason } => unavailable("failed", reason),
+        EngineError::Unavailable { reason } => unavailable(info(reason::UNAVAILABLE, []), reason),
     }
 }
 
@@ -196,8 +196,7 @@ fn exhausted(reason: Reason, message: &str, retry_after: Duration) -> Status {
     status(reason, message.into(), details)
 }
 
-fn unavailable(state: &str, message: String) -> Status {
-    let mut details = info(reason::UNAVAILABLE, [("state", state.into())]);
+fn unavailable(mut details: ErrorDetails, message: String) -> Status {
     details.set_retry_info(Some(RETRY_AFTER));
     status(reason::UNAVAILABLE, message, details)
 }
