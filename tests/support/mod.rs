@@ -16,6 +16,7 @@ use tonic_types::StatusExt as _;
 use tplus::{
     domain::{Limits, Policy, Timestamp},
     grpc::convert,
+    journal::Faults,
     metrics::Metrics,
     proto::v1::{self, *},
     server::{ServeError, Server, ServerOptions},
@@ -28,6 +29,9 @@ pub(crate) struct Setup {
     pub(crate) manual_clock: bool,
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
+    pub(crate) max_in_flight: usize,
+    /// Makes commits fail, or holds them back.
+    pub(crate) faults: Arc<Faults>,
     pub(crate) drain_deadline: Duration,
 }
 
@@ -37,6 +41,8 @@ impl Default for Setup {
             manual_clock: true,
             policy: Policy::default(),
             limits: Limits::default(),
+            max_in_flight: 16_384,
+            faults: Arc::default(),
             drain_deadline: Duration::from_secs(10),
         }
     }

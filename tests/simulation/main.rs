@@ -1,0 +1,79 @@
+//! Random traces against the independent model: every answer, every refusal and every balance, over the services that the wire
+//! reaches, with crashes, restarts and checkpoints in between, and with the background task on and off.
+
+#[path = "../model/mod.rs"]
+mod model;
+mod partition;
+mod wire;
+
+use model::{
+    api::{ModelRefusal, Request},
+    strategy::{any_trace, trace_under},
+    trace::{Executed, Executor, Trace},
+};
+use partition::{Background, Partition};
+use proptest::prelude::*;
+
+/// Runs a trace on the model and on two engines that differ only in whether the background task does its work, and compares
+/// after every step.
+fn follow(trace: &Trace) {
+    let mut expectation = Executor::new(trace.policy.clone(), trace.start);
+    let mut engines = [Background::Off, Background::Eager].map(|work| Partition::new(&trace.policy, trace.start, work));
+    for (n, step) in trace.steps.iter().enumerate() {
+        let Executed { request, expected } = expectation.execute(step);
+        for engine in &mut engines {
+            let answer = engine.answer(&request);
+            assert_eq!(answer, expected.clone().map_err(wire::Refusal::from), "step {n}, {step:?}: {request:?}");
+            engine.check();
+        }
+        expectation.model.check_invariants();
+    }
+    compare_all_margins(&expectation, &mut engines);
+}
+
+/// At the end, and again after a restart, every merchant looks the same everywhere.
+fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
+    for restart in [false, true] {
+        for engine in &mut *engines {
+            if restart {
+                engine.answer(&Request::Restart).expect("restarted");
+            }
+            for merchant in expectation.model.merchants.keys() {
+                let expected = expectation.model.margin(merchant);
+                let read = engine.answer(&Request::Read { merchant_id: merchant.clone() });
+                let expected =
+                    expected.map(model::api::ModelAnswer::Margin).map_err(|refusal: ModelRefusal| refusal.into());
+                assert_eq!(read, expected, "{merchant}, restarted: {restart}");
+            }
+        }
+    }
+}
+
+/// How many traces: `TPLUS_TRACES`, or a few that take seconds.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("TPLUS_TRACES").ok().and_then(|count| count.parse().ok()).unwrap_or(48);
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn engines_answer_as_the_model_does_under_any_policy(trace in any_trace()) {
+        follow(&trace);
+    }
+
+    #[test]
+    fn engines_answer_as_the_model_does_under_the_published_rules(
+        trace in trace_under(model::ModelPolicy::default())
+    ) {
+        follow(&trace);
+    }
+}
+
+#[test]
+fn a_thousand_releases_are_open_and_no_more() {
+    let policy = model::ModelPolicy::default();
+    let steps = model::trace::release_limit_steps(1_000);
+    follow(&Trace { policy, start: 1_767_258_000_000_000, steps });
+}

@@ -1,0 +1,157 @@
+//! One engine over a store in memory, asked through the services.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tonic::Status;
+use tplus::{
+    clock::{Clock, ManualClock},
+    domain::{Calendar, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
+    engine::{Engine, Options},
+    grpc::{EngineSlot, Services},
+    journal::{MemoryStore, Unsynced},
+    proto::v1::{
+        AdvanceClockRequest, GetMarginRequest, clock_service_server::ClockService as _,
+        guarantee_service_server::GuaranteeService as _, margin_service_server::MarginService as _,
+        merchant_service_server::MerchantService as _, order_service_server::OrderService as _,
+    },
+};
+
+use crate::{
+    model::{
+        Basis, Counts, ModelPolicy,
+        api::{ModelAnswer, Request},
+    },
+    wire::{self, Refusal},
+};
+
+/// Whether what is due is also done when nobody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Background {
+    Off,
+    /// After every step, all of it.
+    Eager,
+}
+
+pub(crate) struct Partition {
+    runtime: Runtime,
+    store: MemoryStore,
+    engine: Arc<Engine>,
+    services: Services,
+    policy: Policy,
+    limits: Limits,
+    start: i64,
+    background: Background,
+    restarts: usize,
+}
+
+impl Partition {
+    pub(crate) fn new(policy: &ModelPolicy, start: i64, background: Background) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let store = MemoryStore::new();
+        let limits = Limits { open_releases: policy.max_releases };
+        let policy = policy_of(policy);
+        let engine = open(&store, &policy, limits, start);
+        let services = services(&engine);
+        Self { runtime, store, engine, services, policy, limits, start, background, restarts: 0 }
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request) -> Result<ModelAnswer, Refusal> {
+        let answer = match request {
+            Request::Restart => {
+                self.restart();
+                Ok(ModelAnswer::Done)
+            }
+            Request::Checkpoint => {
+                self.engine.checkpoint().expect("written");
+                Ok(ModelAnswer::Done)
+            }
+            asked => self.runtime.block_on(ask(&self.services, asked)).map_err(|status| Refusal::from(&status)),
+        };
+        while self.background == Background::Eager && self.engine.run_due().expect("recorded") > 0 {}
+        answer
+    }
+
+    /// Money is conserved, and everything else that always holds.
+    pub(crate) fn check(&self) {
+        self.engine.check().expect("the books are right");
+    }
+
+    /// In turn a clean end, a crash that loses what was not synced, and one that loses nothing. Every answer was given, so none
+    /// of them may take anything back.
+    fn restart(&mut self) {
+        let survived = match self.restarts % 3 {
+            0 => None,
+            1 => Some(self.store.crash(Unsynced::Dropped)),
+            _ => Some(self.store.crash(Unsynced::Kept)),
+        };
+        self.restarts += 1;
+        self.engine.close().expect("closed");
+        self.store = survived.unwrap_or_else(|| self.store.crash(Unsynced::Kept));
+        self.engine = open(&self.store, &self.policy, self.limits, self.start);
+        self.services = services(&self.engine);
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.engine.close().expect("closed");
+        }
+    }
+}
+
+async fn ask(services: &Services, request: &Request) -> Result<ModelAnswer, Status> {
+    Ok(match request {
+        Request::Classify(order) => {
+            wire::classified(services.classify_order(wire::classify(order)).await?.into_inner())
+        }
+        Request::Modify(change) => wire::modified(services.modify_guarantee(wire::modify(change)).await?.into_inner()),
+        Request::Import(import) => wire::imported(services.import_merchant(wire::import(import)).await?.into_inner()),
+        Request::Read { merchant_id } => {
+            let request = GetMarginRequest { merchant_id: merchant_id.clone() };
+            wire::margin(services.get_margin(tonic::Request::new(request)).await?.into_inner())
+        }
+        Request::Advance { to } => {
+            let request = AdvanceClockRequest { to: Some(wire::timestamp(*to)) };
+            let answer = services.advance_clock(tonic::Request::new(request)).await?.into_inner();
+            ModelAnswer::Advanced { now: wire::instant(answer.now) }
+        }
+        Request::Restart | Request::Checkpoint => ModelAnswer::Done,
+    })
+}
+
+fn services(engine: &Arc<Engine>) -> Services {
+    let slot = EngineSlot::new();
+    slot.fill(Arc::clone(engine));
+    Services::new(Arc::new(slot))
+}
+
+fn open(store: &MemoryStore, policy: &Policy, limits: Limits, start: i64) -> Arc<Engine> {
+    let clock = |floor: Option<i64>| Ok(Clock::Manual(ManualClock::start(floor.unwrap_or(start), floor)));
+    let options = Options { limits, shards: 4, policy: Some(policy.clone()), background: false, ..Options::default() };
+    Engine::open(Arc::new(store.clone()), [7; 16], clock, options).expect("opened").0
+}
+
+fn policy_of(model: &ModelPolicy) -> Policy {
+    let micros = |micros: i64| std::time::Duration::from_micros(micros.try_into().expect("not negative"));
+    let mut tiers: Vec<_> =
+        model.tiers.iter().map(|&(above, multiple)| Tier { above: Money::from_cents(above), multiple }).collect();
+    tiers.reverse();
+    let policy = Policy {
+        tiers,
+        counts: match model.counts {
+            Counts::All => QuotaCounts::All,
+            Counts::Quick => QuotaCounts::Quick,
+        },
+        basis: match model.basis {
+            Basis::Guarantee => QuotaBasis::Guarantee,
+            Basis::Frozen => QuotaBasis::Frozen,
+        },
+        calendar: Calendar { day_start: micros(model.day_start) },
+        max_lateness: micros(model.max_lateness),
+        max_guarantee: model.max_guarantee.map(Money::from_dollars),
+        ..Policy::default()
+    };
+    policy.validated().expect("a policy")
+}
