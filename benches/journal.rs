@@ -1,5 +1,7 @@
 //! What a durable record costs, by how many are made durable at once, beside what the disk alone costs.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::error::{FileError, OpenError, RecoverError, StoreError};
-use super::faults::{Faults, Half, lock};
+use super::faults::{Faults, Half, join, lock};
 use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Seed};
 use super::identity::Identity;
 use super::position::Lsn;
@@ -36,6 +36,7 @@ use super::store::{
 use checkpoints::Checkpoints;
 pub(crate) use create::read_identity;
 use layout::Layout;
+pub(crate) use recovery::check_reach;
 use spare::Spare;
 
 /// The smallest and the largest segment there may be: recovery reads one at a time into memory.
@@ -110,7 +111,7 @@ impl FileStore {
     /// # Errors
     /// Where the directory is locked, absent, damaged or newer than this release; see [`OpenError`].
     pub fn open(dir: &Path, options: FileOptions) -> Result<FileStore, OpenError> {
-        if !SEGMENT_SIZES.contains(&options.segment_size) || options.segment_size % SECTOR as u64 != 0 {
+        if !SEGMENT_SIZES.contains(&options.segment_size) || !options.segment_size.is_multiple_of(SECTOR as u64) {
             let message = format!("a segment cannot have {} bytes: 16 KiB to 1 GiB, in sectors", options.segment_size);
             return Err(OpenError::Options(message));
         }
@@ -150,9 +151,9 @@ impl FileStore {
     }
 
     fn start_preparer(&self) -> Result<(), FileError> {
-        self.spare.prepare_now();
         let mut preparer = lock(&self.preparer);
         if preparer.is_none() {
+            self.spare.prepare_now();
             let spare = Arc::clone(&self.spare);
             let thread = std::thread::Builder::new().name("journal-spare".to_owned()).spawn(move || spare.run());
             *preparer = Some(thread.map_err(FileError::at("start the thread for", &self.layout.journal))?);
@@ -296,8 +297,7 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         self.spare.stop();
         if let Some(thread) = lock(&self.preparer).take() {
-            // A panic there has cost the spare and nothing else; the store is going away anyhow.
-            drop(thread.join());
+            join(thread);
         }
     }
 }
