@@ -38,6 +38,7 @@ conformance!(
     two_checkpoints_are_kept,
     a_dropped_checkpoint_leaves_nothing,
     one_checkpoint_is_written_at_a_time,
+    a_checkpoint_ahead_of_the_journal_is_refused,
     a_damaged_checkpoint_makes_way_for_the_older,
     the_journal_behind_both_checkpoints_is_archived,
     a_visitor_that_refuses_ends_the_recovery,
@@ -309,6 +310,17 @@ fn one_checkpoint_is_written_at_a_time<S: Subject>() {
     assert!(matches!(subject.store().begin_checkpoint(Lsn::new(3)), Err(StoreError::Misuse(_))));
     writer.commit(Lsn::new(2)).unwrap();
     checkpoint(&subject, 3, &[]);
+}
+
+fn a_checkpoint_ahead_of_the_journal_is_refused<S: Subject>() {
+    let subject = S::new();
+    write(&subject, 3);
+    for (start, end) in [(2, 4), (5, 3)] {
+        let writer = subject.store().begin_checkpoint(Lsn::new(start)).unwrap();
+        assert!(matches!(writer.commit(Lsn::new(end)), Err(StoreError::Misuse(_))));
+        assert_eq!(subject.store().checkpoints().unwrap(), []);
+    }
+    checkpoint(&subject, 4, &[]);
 }
 
 fn a_damaged_checkpoint_makes_way_for_the_older<S: Subject>() {

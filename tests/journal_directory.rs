@@ -32,6 +32,13 @@ fn filled(id: u8, records: usize) -> tempfile::TempDir {
     dir
 }
 
+/// Writes a checkpoint into a directory that nobody has open.
+fn checkpoint_in(dir: &Path, start: u64) {
+    let store = open(dir).unwrap();
+    recover_from(&store, Lsn::FIRST);
+    checkpoint(&store, start);
+}
+
 fn checkpoint(store: &FileStore, start: u64) {
     let mut writer = store.begin_checkpoint(Lsn::new(start)).unwrap();
     writer.put(b"item").unwrap();
@@ -123,7 +130,7 @@ fn segments_and_checkpoints_of_another_directory_are_refused() {
     let error = open(ours.path()).unwrap().recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| {}).unwrap_err();
     assert!(matches!(error, RecoverError::Foreign { .. }), "{error}");
     fs::write(ours.path().join(name), own).unwrap();
-    checkpoint(&open(theirs.path()).unwrap(), 3);
+    checkpoint_in(theirs.path(), 3);
     copy_dir(&theirs.path().join("checkpoints"), &ours.path().join("checkpoints"));
     let store = open(ours.path()).unwrap();
     let info = store.checkpoints().unwrap().remove(0);
@@ -134,7 +141,7 @@ fn segments_and_checkpoints_of_another_directory_are_refused() {
 #[test]
 fn a_journal_that_ends_before_its_checkpoint_is_refused() {
     let dir = filled(1, 40);
-    checkpoint(&open(dir.path()).unwrap(), 41);
+    checkpoint_in(dir.path(), 41);
     fs::remove_file(files(dir.path(), "journal", ".seg").pop().unwrap()).unwrap();
     let error = open(dir.path()).unwrap().recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("a checkpoint holds records up to lsn 40"), "{error}");
@@ -144,7 +151,7 @@ fn a_journal_that_ends_before_its_checkpoint_is_refused() {
 #[test]
 fn a_flipped_bit_anywhere_in_a_checkpoint_is_seen_by_verify() {
     let dir = filled(1, 5);
-    checkpoint(&open(dir.path()).unwrap(), 4);
+    checkpoint_in(dir.path(), 4);
     let path = files(dir.path(), "checkpoints", ".ckpt").remove(0);
     for bit in 0..fs::metadata(&path).unwrap().len() * 8 {
         flip(&path, bit);

@@ -92,7 +92,6 @@ pub struct FileStore {
     spare: Arc<Spare>,
     preparer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: Arc<Checkpoints>,
-    _lock: File,
 }
 
 /// Where the next frame goes.
@@ -125,7 +124,7 @@ impl FileStore {
         let identity = create::open_or_create(&layout, &options)?;
         let seed = Seed::new(identity.id);
         let spare = Arc::new(Spare::new(&layout, options.segment_size, options.retry_every, options.faults.clone()));
-        let checkpoints = Arc::new(Checkpoints::new(layout.clone(), seed));
+        let checkpoints = Arc::new(Checkpoints::new(layout.clone(), seed, lock));
         Ok(FileStore {
             layout,
             identity,
@@ -136,7 +135,6 @@ impl FileStore {
             spare,
             preparer: Mutex::new(None),
             checkpoints,
-            _lock: lock,
         })
     }
 
@@ -179,8 +177,14 @@ impl FileStore {
         writer.file.sync_data().map_err(FileError::at("sync", &writer.path))?;
         writer.offset += writer.sectors.len() as u64;
         writer.end = head.end();
-        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.settle(writer);
         Ok(CommitTimes { write: written.duration_since(started), sync: written.elapsed() })
+    }
+
+    /// Says how far the writer is, to those who do not hold it.
+    fn settle(&self, writer: &Writer) {
+        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.checkpoints.durable.store(writer.end.next.previous().get(), Ordering::Release);
     }
 
     /// Puts the spare behind the current segment, all of which is durable by now.
@@ -224,7 +228,7 @@ impl Store for FileStore {
     ) -> Result<Tail, RecoverError> {
         let mut current = lock(&self.writer);
         let (tail, writer) = recovery::recover(&self.layout, &self.seed, from, visit, progress)?;
-        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.settle(&writer);
         *current = Some(writer);
         self.start_preparer()?;
         Ok(tail)
