@@ -310,3 +310,31 @@ fn a_batch_on_its_way_looks_torn_from_outside_and_is_not_touched() {
     subject.faults().release(Half::Sync);
     journal.close().unwrap();
 }
+
+/// Not a simulation: `TPLUS_SMALL_DISK` names a directory on a file system of a few hundred KiB, for instance
+/// `unshare -m sh -c 'mount -t tmpfs -o size=200k tmpfs DIR && TPLUS_SMALL_DISK=DIR cargo test … -- --ignored'`.
+#[test]
+#[ignore = "needs a small file system"]
+fn a_disk_that_is_really_full_makes_read_only_and_resumes() {
+    let small = std::path::PathBuf::from(std::env::var_os("TPLUS_SMALL_DISK").unwrap());
+    let filler = small.join("filler");
+    fs::write(&filler, vec![1; 64 << 10]).unwrap();
+    let store = Arc::new(FileStore::open(&small.join("data"), options(SEGMENT)).unwrap());
+    let (journal, _) = start(store.clone());
+    while store.room() >= store.cost(1000) {
+        match journal.append(&[1; 1000]) {
+            Ok(lsn) => journal.wait_durable_blocking(lsn).unwrap(),
+            Err(error) => assert!(matches!(error, tplus::journal::AppendError::NoRoom)),
+        }
+        assert!(journal.last().get() < 1000, "the disk is not small");
+        // The spare may be just about to be ready: full is when it is not, although the thread has had its turn.
+        std::thread::yield_now();
+    }
+    assert!(journal.append(&[1; 1000]).is_err() && journal.fault().is_none());
+    let full = journal.last();
+    fs::remove_file(&filler).unwrap();
+    assert_eq!(put(&journal, &[2; 1000]), full.next());
+    journal.close().unwrap();
+    drop((journal, store));
+    assert_eq!(start(Arc::new(open(&small.join("data")).unwrap())).1.len() as u64, full.get() + 1);
+}
