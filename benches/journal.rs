@@ -58,6 +58,29 @@ fn append_100_000_streaming(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// Opening and recovering a journal: everything verified, every record visited.
+#[divan::bench(sample_count = 10)]
+fn recover_400_000(bencher: Bencher<'_, '_>) {
+    let (dir, journal) = journal();
+    for _ in 0..400_000 {
+        while let Err(AppendError::NoRoom) = journal.append(&RECORD) {
+            journal.wait_durable_blocking(journal.last()).unwrap();
+        }
+    }
+    journal.close().unwrap();
+    drop(journal);
+    bencher.counter(ItemsCount::new(400_000_usize)).bench_local(|| {
+        let store = FileStore::open(dir.path(), FileOptions::default()).unwrap();
+        let mut bytes = 0;
+        let visit = &mut |_: Lsn, record: &[u8]| {
+            bytes += record.len();
+            Ok(())
+        };
+        store.recover(Lsn::FIRST, visit, &mut |_| {}).unwrap();
+        bytes
+    });
+}
+
 /// The floor: the same bytes into a file written before, and a sync.
 #[divan::bench(args = [1, 10, 100, 1000, 10_000], min_time = 1)]
 fn disk_alone(bencher: Bencher<'_, '_>, records: usize) {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use journal::{Files, Subject, put, recover_from, start, start_with};
 use tplus::journal::{
-    AppendError, Batch, Half, Journal, JournalFault, Lsn, MemoryStore, Observer, Options, RecoverError, StoreError,
-    Unsynced, VisitError,
+    AppendError, Batch, CheckpointInfo, CheckpointWriter, CommitTimes, Half, Journal, JournalFault, Lsn, MemoryStore,
+    Observer, Options, Progress, RecoverError, RoomWatcher, Store, StoreError, Tail, Unsynced, VisitError, VisitItem,
+    VisitRecord,
 };
 
 /// Every function named here is a test of every store.
@@ -418,11 +419,69 @@ fn checkpoint<S: Subject>(subject: &S, start: u64, items: &[&[u8]]) {
     writer.commit(Lsn::new(start).previous()).unwrap();
 }
 
-fn read_items<S: Subject>(subject: &S, info: &tplus::journal::CheckpointInfo) -> Result<Vec<Vec<u8>>, RecoverError> {
+fn read_items<S: Subject>(subject: &S, info: &CheckpointInfo) -> Result<Vec<Vec<u8>>, RecoverError> {
     let mut items = Vec::new();
     subject.store().read_checkpoint(info, &mut |item| {
         items.push(item.to_vec());
         Ok(())
     })?;
     Ok(items)
+}
+
+/// A store whose commits panic; everything else is the inner one's.
+struct Panics(MemoryStore);
+
+impl Store for Panics {
+    fn recover(
+        &self,
+        from: Lsn,
+        visit: &mut VisitRecord<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Tail, RecoverError> {
+        self.0.recover(from, visit, progress)
+    }
+    fn commit(&self, _: &Batch) -> Result<CommitTimes, StoreError> {
+        panic!("as the test wants it");
+    }
+    fn room(&self) -> u64 {
+        self.0.room()
+    }
+    fn cost(&self, len: usize) -> u64 {
+        self.0.cost(len)
+    }
+    fn max_record(&self) -> usize {
+        self.0.max_record()
+    }
+    fn watch_room(&self, watcher: RoomWatcher) {
+        self.0.watch_room(watcher);
+    }
+    fn begin_checkpoint(&self, start: Lsn) -> Result<Box<dyn CheckpointWriter>, StoreError> {
+        self.0.begin_checkpoint(start)
+    }
+    fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, StoreError> {
+        self.0.checkpoints()
+    }
+    fn read_checkpoint(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError> {
+        self.0.read_checkpoint(info, visit)
+    }
+}
+
+#[test]
+fn a_store_that_panics_poisons_and_leaves_nobody_waiting() {
+    let (journal, _) = start(Arc::new(Panics(MemoryStore::new())));
+    let lsn = journal.append(b"record").unwrap();
+    assert!(matches!(journal.wait_durable_blocking(lsn), Err(JournalFault::Poisoned { .. })));
+    assert!(journal.close().is_err());
+}
+
+#[test]
+fn dropping_the_last_handle_drains_and_frees_the_store() {
+    let subject = Files::new();
+    let (journal, _) = start(subject.store());
+    let other = journal.clone();
+    drop(journal);
+    other.append(b"record").unwrap();
+    drop(other);
+    assert_eq!(Arc::strong_count(&subject.store), 1);
+    assert_eq!(start(subject.crash(Unsynced::Dropped).store()).1.len(), 1);
 }
