@@ -1,5 +1,7 @@
 //! What a durable record costs, by how many are made durable at once, beside what the disk alone costs.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -53,6 +55,29 @@ fn append_100_000_streaming(bencher: Bencher<'_, '_>) {
             }
         }
         journal.wait_durable_blocking(journal.last()).unwrap();
+    });
+}
+
+/// Opening and recovering a journal: everything verified, every record visited.
+#[divan::bench(sample_count = 10)]
+fn recover_400_000(bencher: Bencher<'_, '_>) {
+    let (dir, journal) = journal();
+    for _ in 0..400_000 {
+        while let Err(AppendError::NoRoom) = journal.append(&RECORD) {
+            journal.wait_durable_blocking(journal.last()).unwrap();
+        }
+    }
+    journal.close().unwrap();
+    drop(journal);
+    bencher.counter(ItemsCount::new(400_000_usize)).bench_local(|| {
+        let store = FileStore::open(dir.path(), FileOptions::default()).unwrap();
+        let mut bytes = 0;
+        let visit = &mut |_: Lsn, record: &[u8]| {
+            bytes += record.len();
+            Ok(())
+        };
+        store.recover(Lsn::FIRST, visit, &mut |_| {}).unwrap();
+        bytes
     });
 }
 

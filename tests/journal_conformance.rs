@@ -1,5 +1,7 @@
 //! One suite, passed by every store: what the journal and the engine rely on, whatever the bytes live in.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by failing")]
+
 mod journal;
 
 use std::sync::{Arc, Mutex, mpsc};
@@ -7,8 +9,9 @@ use std::time::Duration;
 
 use journal::{Files, Subject, put, recover_from, start, start_with};
 use tplus::journal::{
-    AppendError, Batch, Half, Journal, JournalFault, Lsn, MemoryStore, Observer, Options, RecoverError, StoreError,
-    Unsynced, VisitError,
+    AppendError, Batch, CheckpointInfo, CheckpointWriter, CommitTimes, Half, Journal, JournalFault, Lsn, MemoryStore,
+    Observer, Options, Progress, RecoverError, RoomWatcher, Store, StoreError, Tail, Unsynced, VisitError, VisitItem,
+    VisitRecord,
 };
 
 /// Every function named here is a test of every store.
@@ -36,6 +39,7 @@ conformance!(
     two_checkpoints_are_kept,
     a_dropped_checkpoint_leaves_nothing,
     one_checkpoint_is_written_at_a_time,
+    a_checkpoint_ahead_of_the_journal_is_refused,
     a_damaged_checkpoint_makes_way_for_the_older,
     the_journal_behind_both_checkpoints_is_archived,
     a_visitor_that_refuses_ends_the_recovery,
@@ -309,6 +313,17 @@ fn one_checkpoint_is_written_at_a_time<S: Subject>() {
     checkpoint(&subject, 3, &[]);
 }
 
+fn a_checkpoint_ahead_of_the_journal_is_refused<S: Subject>() {
+    let subject = S::new();
+    write(&subject, 3);
+    for (start, end) in [(2, 4), (5, 3)] {
+        let writer = subject.store().begin_checkpoint(Lsn::new(start)).unwrap();
+        assert!(matches!(writer.commit(Lsn::new(end)), Err(StoreError::Misuse(_))));
+        assert_eq!(subject.store().checkpoints().unwrap(), []);
+    }
+    checkpoint(&subject, 4, &[]);
+}
+
 fn a_damaged_checkpoint_makes_way_for_the_older<S: Subject>() {
     let subject = S::new();
     write(&subject, 30);
@@ -404,11 +419,69 @@ fn checkpoint<S: Subject>(subject: &S, start: u64, items: &[&[u8]]) {
     writer.commit(Lsn::new(start).previous()).unwrap();
 }
 
-fn read_items<S: Subject>(subject: &S, info: &tplus::journal::CheckpointInfo) -> Result<Vec<Vec<u8>>, RecoverError> {
+fn read_items<S: Subject>(subject: &S, info: &CheckpointInfo) -> Result<Vec<Vec<u8>>, RecoverError> {
     let mut items = Vec::new();
     subject.store().read_checkpoint(info, &mut |item| {
         items.push(item.to_vec());
         Ok(())
     })?;
     Ok(items)
+}
+
+/// A store whose commits panic; everything else is the inner one's.
+struct Panics(MemoryStore);
+
+impl Store for Panics {
+    fn recover(
+        &self,
+        from: Lsn,
+        visit: &mut VisitRecord<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Tail, RecoverError> {
+        self.0.recover(from, visit, progress)
+    }
+    fn commit(&self, _: &Batch) -> Result<CommitTimes, StoreError> {
+        panic!("as the test wants it");
+    }
+    fn room(&self) -> u64 {
+        self.0.room()
+    }
+    fn cost(&self, len: usize) -> u64 {
+        self.0.cost(len)
+    }
+    fn max_record(&self) -> usize {
+        self.0.max_record()
+    }
+    fn watch_room(&self, watcher: RoomWatcher) {
+        self.0.watch_room(watcher);
+    }
+    fn begin_checkpoint(&self, start: Lsn) -> Result<Box<dyn CheckpointWriter>, StoreError> {
+        self.0.begin_checkpoint(start)
+    }
+    fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, StoreError> {
+        self.0.checkpoints()
+    }
+    fn read_checkpoint(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError> {
+        self.0.read_checkpoint(info, visit)
+    }
+}
+
+#[test]
+fn a_store_that_panics_poisons_and_leaves_nobody_waiting() {
+    let (journal, _) = start(Arc::new(Panics(MemoryStore::new())));
+    let lsn = journal.append(b"record").unwrap();
+    assert!(matches!(journal.wait_durable_blocking(lsn), Err(JournalFault::Poisoned { .. })));
+    assert!(journal.close().is_err());
+}
+
+#[test]
+fn dropping_the_last_handle_drains_and_frees_the_store() {
+    let subject = Files::new();
+    let (journal, _) = start(subject.store());
+    let other = journal.clone();
+    drop(journal);
+    other.append(b"record").unwrap();
+    drop(other);
+    assert_eq!(Arc::strong_count(&subject.store), 1);
+    assert_eq!(start(subject.crash(Unsynced::Dropped).store()).1.len(), 1);
 }

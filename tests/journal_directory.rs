@@ -1,5 +1,7 @@
 //! The data directory as a whole: who may open it, what it is, and what a crash may leave in it.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by failing")]
+
 mod journal;
 
 use std::fs;
@@ -28,6 +30,13 @@ fn filled(id: u8, records: usize) -> tempfile::TempDir {
     }
     journal.close().unwrap();
     dir
+}
+
+/// Writes a checkpoint into a directory that nobody has open.
+fn checkpoint_in(dir: &Path, start: u64) {
+    let store = open(dir).unwrap();
+    recover_from(&store, Lsn::FIRST);
+    checkpoint(&store, start);
 }
 
 fn checkpoint(store: &FileStore, start: u64) {
@@ -121,7 +130,7 @@ fn segments_and_checkpoints_of_another_directory_are_refused() {
     let error = open(ours.path()).unwrap().recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| {}).unwrap_err();
     assert!(matches!(error, RecoverError::Foreign { .. }), "{error}");
     fs::write(ours.path().join(name), own).unwrap();
-    checkpoint(&open(theirs.path()).unwrap(), 3);
+    checkpoint_in(theirs.path(), 3);
     copy_dir(&theirs.path().join("checkpoints"), &ours.path().join("checkpoints"));
     let store = open(ours.path()).unwrap();
     let info = store.checkpoints().unwrap().remove(0);
@@ -132,16 +141,17 @@ fn segments_and_checkpoints_of_another_directory_are_refused() {
 #[test]
 fn a_journal_that_ends_before_its_checkpoint_is_refused() {
     let dir = filled(1, 40);
-    checkpoint(&open(dir.path()).unwrap(), 41);
+    checkpoint_in(dir.path(), 41);
     fs::remove_file(files(dir.path(), "journal", ".seg").pop().unwrap()).unwrap();
     let error = open(dir.path()).unwrap().recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("a checkpoint holds records up to lsn 40"), "{error}");
+    assert_eq!(inspect::verify(dir.path()).unwrap_err().to_string(), error.to_string());
 }
 
 #[test]
 fn a_flipped_bit_anywhere_in_a_checkpoint_is_seen_by_verify() {
     let dir = filled(1, 5);
-    checkpoint(&open(dir.path()).unwrap(), 4);
+    checkpoint_in(dir.path(), 4);
     let path = files(dir.path(), "checkpoints", ".ckpt").remove(0);
     for bit in 0..fs::metadata(&path).unwrap().len() * 8 {
         flip(&path, bit);
@@ -299,4 +309,32 @@ fn a_batch_on_its_way_looks_torn_from_outside_and_is_not_touched() {
     assert_eq!(inspect::verify(subject.dir.path()).unwrap().last, Lsn::FIRST);
     subject.faults().release(Half::Sync);
     journal.close().unwrap();
+}
+
+/// Not a simulation: `TPLUS_SMALL_DISK` names a directory on a file system of a few hundred KiB, for instance
+/// `unshare -m sh -c 'mount -t tmpfs -o size=200k tmpfs DIR && TPLUS_SMALL_DISK=DIR cargo test … -- --ignored'`.
+#[test]
+#[ignore = "needs a small file system"]
+fn a_disk_that_is_really_full_makes_read_only_and_resumes() {
+    let small = std::path::PathBuf::from(std::env::var_os("TPLUS_SMALL_DISK").unwrap());
+    let filler = small.join("filler");
+    fs::write(&filler, vec![1; 64 << 10]).unwrap();
+    let store = Arc::new(FileStore::open(&small.join("data"), options(SEGMENT)).unwrap());
+    let (journal, _) = start(store.clone());
+    while store.room() >= store.cost(1000) {
+        match journal.append(&[1; 1000]) {
+            Ok(lsn) => journal.wait_durable_blocking(lsn).unwrap(),
+            Err(error) => assert!(matches!(error, tplus::journal::AppendError::NoRoom)),
+        }
+        assert!(journal.last().get() < 1000, "the disk is not small");
+        // The spare may be just about to be ready: full is when it is not, although the thread has had its turn.
+        std::thread::yield_now();
+    }
+    assert!(journal.append(&[1; 1000]).is_err() && journal.fault().is_none());
+    let full = journal.last();
+    fs::remove_file(&filler).unwrap();
+    assert_eq!(put(&journal, &[2; 1000]), full.next());
+    journal.close().unwrap();
+    drop((journal, store));
+    assert_eq!(start(Arc::new(open(&small.join("data")).unwrap())).1.len() as u64, full.get() + 1);
 }

@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::batch::Batch;
 use super::error::{AppendError, JournalFault, StoreError};
-use super::faults::lock;
+use super::faults::{join, lock};
 use super::position::{Epoch, Lsn};
 use super::store::{CommitTimes, Store, Tail};
 
@@ -278,8 +278,7 @@ impl Owner {
         lock(&self.shared.state).closing = true;
         self.shared.work.notify_one();
         if let Some(thread) = thread.take() {
-            // A panic of the thread has poisoned the journal on its way out.
-            drop(thread.join());
+            join(thread);
         }
     }
 }
@@ -328,9 +327,10 @@ impl Shared {
     fn run(&self) {
         let _guard = PoisonOnPanic(self);
         let mut batch = Batch::new(self.durable().next(), self.epoch);
+        let mut woken = Vec::new();
         while self.take(&mut batch) {
             match self.store.commit(&batch) {
-                Ok(times) => self.publish(&batch, times),
+                Ok(times) => self.publish(&batch, times, &mut woken),
                 Err(cause) => return self.poison(cause),
             }
         }
@@ -358,16 +358,16 @@ impl Shared {
     }
 
     /// The batch is durable: says so, and wakes who waited for it.
-    fn publish(&self, batch: &Batch, times: CommitTimes) {
+    fn publish(&self, batch: &Batch, times: CommitTimes, woken: &mut Vec<Waiter>) {
         self.durable.store(batch.last().get(), Ordering::Release);
         self.queued_bytes.fetch_sub(batch.record_bytes(), Ordering::Relaxed);
         let mut state = lock(&self.state);
         // The store has taken the batch from its room already; in between it counted twice, which is the safe side.
         state.in_flight_cost = 0;
         let refused = state.refused_cost > 0;
-        let woken = mem::take(&mut state.waiting_in_flight);
+        mem::swap(&mut state.waiting_in_flight, woken);
         drop(state);
-        for waiter in woken {
+        for waiter in woken.drain(..) {
             waiter.wake(Ok(()));
         }
         if refused {

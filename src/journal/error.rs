@@ -43,6 +43,13 @@ pub enum StoreError {
     Misuse(String),
 }
 
+impl StoreError {
+    /// A checkpoint that holds more than the journal: a crash now would make a start impossible.
+    pub(crate) fn ahead(start: Lsn, end: Lsn, durable: Lsn) -> StoreError {
+        StoreError::Misuse(format!("a checkpoint from lsn {start} up to lsn {end}, but only lsn {durable} is durable"))
+    }
+}
+
 /// Why the journal will take nothing more. Given to every waiter whose record did not become durable.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalFault {

@@ -9,6 +9,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Waits for a thread to end, unless it is the one that asks: whoever drops the last handle may be that thread.
+pub(crate) fn join(thread: std::thread::JoinHandle<()>) {
+    if thread.thread().id() != std::thread::current().id() {
+        // What a panic there has cost is known by other means.
+        drop(thread.join());
+    }
+}
+
 /// Counts writes and syncs of commits, makes chosen ones fail, holds them back, and bounds the space there is.
 /// Nothing of it is in the way of a store that was not given one.
 #[derive(Debug, Default)]

@@ -182,11 +182,14 @@ fn push_sector(out: &mut Vec<u8>, seed: &Seed, index: u32, first: Lsn, parts: [&
     let (padding, _) = PADDING.split_at(SECTOR_PAYLOAD.saturating_sub(one.len() + two.len()));
     let index = index.to_le_bytes();
     let first = first.get().to_le_bytes();
-    let body: [&[u8]; 5] = [&index, &first, one, two, padding];
-    let crc = body.iter().fold(seed.crc, |crc, part| crc32c::crc32c_append(crc, part));
-    out.extend_from_slice(&crc.to_le_bytes());
-    for part in body {
+    let start = out.len();
+    for part in [&[0; 4], index.as_slice(), &first, one, two, padding] {
         out.extend_from_slice(part);
+    }
+    // In one go over the sector, and put in afterwards: half the time of one part after the other.
+    let (_, sector) = out.split_at_mut(start);
+    if let Some((check, rest)) = sector.split_first_chunk_mut::<4>() {
+        *check = crc32c::crc32c_append(seed.crc, rest).to_le_bytes();
     }
 }
 

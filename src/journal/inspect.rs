@@ -4,9 +4,9 @@ use std::io;
 use std::path::Path;
 
 use super::checkpoint;
-use super::error::{Damage, FileError, RecoverError, VisitError};
+use super::error::{Damage, FileError, RecoverError};
 use super::file::layout::{self, Layout, SegmentFile};
-use super::file::read_identity;
+use super::file::{check_reach, read_identity};
 use super::frame::{Point, Seed};
 use super::identity::Identity;
 use super::position::{Epoch, Lsn};
@@ -50,6 +50,8 @@ pub struct Report {
 /// The first thing that is not as it was written, or a failing file system.
 pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
     let opened = Opened::open(dir)?;
+    // The checkpoints first: the journal then reaches at least as far as they do, also while it grows.
+    let checkpoints = opened.checkpoints()?;
     let segments = opened.segments()?;
     let live = opened.layout.live()?.len().min(segments.len());
     let mut records = 0;
@@ -57,6 +59,9 @@ pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
         records += 1;
         Ok(())
     })?;
+    if let (Some(file), Some(scan)) = (segments.last(), &totals.last) {
+        check_reach(checkpoints.iter().map(|(info, _)| info.clone()), &file.path, scan)?;
+    }
     Ok(Report {
         archived: segments.len() - live,
         live,
@@ -66,8 +71,8 @@ pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
         last: totals.end.next.previous(),
         epochs: (totals.start.epoch, totals.end.epoch),
         bytes: totals.bytes,
-        torn: totals.torn,
-        checkpoints: opened.checkpoints()?,
+        torn: totals.last.and_then(|scan| scan.torn),
+        checkpoints,
         identity: opened.identity,
     })
 }
@@ -115,7 +120,8 @@ struct Totals {
     end: Point,
     frames: u64,
     bytes: u64,
-    torn: Option<Torn>,
+    /// The last segment.
+    last: Option<Scan>,
 }
 
 impl Opened {
@@ -140,13 +146,9 @@ impl Opened {
         Ok(segments)
     }
 
-    fn walk(
-        &self,
-        segments: &[SegmentFile],
-        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
-    ) -> Result<Totals, RecoverError> {
+    fn walk(&self, segments: &[SegmentFile], visit: &mut VisitRecord<'_>) -> Result<Totals, RecoverError> {
         let genesis = self.seed.genesis();
-        let mut totals = Totals { start: genesis, end: genesis, frames: 0, bytes: 0, torn: None };
+        let mut totals = Totals { start: genesis, end: genesis, frames: 0, bytes: 0, last: None };
         let mut before = None;
         let mut bytes = Vec::new();
         for (place, file) in segments.iter().enumerate() {
@@ -164,7 +166,7 @@ impl Opened {
             totals.end = scan.end;
             totals.frames += scan.frames;
             totals.bytes += bytes.len() as u64;
-            totals.torn = scan.torn;
+            totals.last = Some(scan);
         }
         Ok(totals)
     }
@@ -175,7 +177,7 @@ impl Opened {
         file: &SegmentFile,
         expect: &Expect<'_>,
         bytes: &mut Vec<u8>,
-        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
+        visit: &mut VisitRecord<'_>,
     ) -> Result<Scan, RecoverError> {
         let mut seen: Option<Damage> = None;
         for _ in 0..ATTEMPTS {

@@ -247,6 +247,10 @@ impl CheckpointWriter for MemoryCheckpoint {
 
     fn commit(self: Box<Self>, end: Lsn) -> Result<CheckpointInfo, StoreError> {
         let MemoryCheckpoint { encoder, start, busy } = *self;
+        let durable = lock(&busy.0).end.map_or(Lsn::ZERO, |end| end.next.previous());
+        if end > durable || start > durable.next() {
+            return Err(StoreError::ahead(start, end, durable));
+        }
         let (content, bytes) = encoder.finish(end).map_err(FileError::at("write", Path::new(NAME)))?;
         let info = CheckpointInfo { start, end, bytes };
         let mut memory = lock(&busy.0);

@@ -18,6 +18,14 @@
 //!
 //! After a failed sync the page cache may show bytes that the disk does not have. Recovery therefore writes the last
 //! frame again, zeroes what was torn after it, and syncs both before it returns.
+//!
+//! # Room
+//!
+//! Space is reserved before it is promised: a thread writes the next segment with zeros and syncs it while the current
+//! one is being filled. `append` takes a record only if everything queued, each record counted as if it had a frame of
+//! its own, fits either the current segment or the spare; frames that hold more than one record only need less. So what
+//! was taken always finds its place, and a full disk is met only by that thread, which tries again about once a second
+//! while the journal refuses appends with [`AppendError::NoRoom`].
 
 mod batch;
 mod checkpoint;

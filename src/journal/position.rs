@@ -48,7 +48,8 @@ impl fmt::Display for Lsn {
 }
 
 /// An owner's term. Whoever opens a journal for writing takes the highest epoch found in it plus one,
-/// so a frame tells which owner wrote it, and an epoch that falls along the chain is damage.
+/// so a frame tells which owner wrote it, and an epoch that falls along the chain is damage. An epoch under which
+/// nothing was kept leaves no trace and may be taken again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Epoch(u64);
 

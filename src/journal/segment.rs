@@ -8,10 +8,10 @@
 
 use std::path::Path;
 
-use super::error::{Damage, RecoverError, VisitError};
+use super::error::{Damage, RecoverError};
 use super::frame::{self, Chain, FRAME_HEAD, FrameHead, Point, Records, SECTOR, Sector, Seed, UNTOUCHED};
 use super::position::{Epoch, Lsn};
-use super::store::Torn;
+use super::store::{Torn, VisitRecord};
 use super::wire::Fields;
 
 /// The version of the durable format.
@@ -113,11 +113,7 @@ pub(crate) struct Expect<'a> {
 }
 
 /// Verifies a whole segment and hands over its records, each only once its frame is known to be good.
-pub(crate) fn scan(
-    bytes: &[u8],
-    expect: &Expect<'_>,
-    visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
-) -> Result<Scan, RecoverError> {
+pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_>) -> Result<Scan, RecoverError> {
     let header = expect.header(bytes)?;
     let mut scan = Scan { header, frames: 0, end: header.start, end_offset: SECTOR, last_frame: 0, torn: None };
     let mut payload = Vec::new();

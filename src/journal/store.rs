@@ -89,7 +89,8 @@ pub trait CheckpointWriter: Send {
     /// `end` is the highest position its items have seen; the caller has waited until `end` is durable.
     ///
     /// # Errors
-    /// A failing file system. The checkpoint may then be valid or not; older ones are untouched.
+    /// A failing file system (the checkpoint may then be valid or not; older ones are untouched), or an `end` that is
+    /// not durable: such a checkpoint would make the next start impossible, so it is not made.
     fn commit(self: Box<Self>, end: Lsn) -> Result<CheckpointInfo, StoreError>;
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::layout::{self, Layout};
@@ -23,6 +23,10 @@ const BUFFER: usize = 1 << 20;
 pub(super) struct Checkpoints {
     layout: Layout,
     seed: Seed,
+    /// The last record that is known to be durable.
+    pub(super) durable: AtomicU64,
+    /// Held also by a checkpoint that outlives its store.
+    _lock: File,
     /// One is being written.
     busy: AtomicBool,
     /// Those that could not be read back: they do not count among the kept.
@@ -30,8 +34,15 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn new(layout: Layout, seed: Seed) -> Checkpoints {
-        Checkpoints { layout, seed, busy: AtomicBool::new(false), bad: Mutex::default() }
+    pub(super) fn new(layout: Layout, seed: Seed, lock: File) -> Checkpoints {
+        Checkpoints {
+            layout,
+            seed,
+            durable: AtomicU64::new(0),
+            _lock: lock,
+            busy: AtomicBool::new(false),
+            bad: Mutex::default(),
+        }
     }
 
     pub(super) fn begin(this: &Arc<Checkpoints>, start: Lsn) -> Result<Box<dyn CheckpointWriter>, StoreError> {
@@ -111,6 +122,10 @@ impl CheckpointWriter for FileCheckpoint {
 
     fn commit(self: Box<Self>, end: Lsn) -> Result<CheckpointInfo, StoreError> {
         let FileCheckpoint { encoder, start, unfinished } = *self;
+        let durable = Lsn::new(unfinished.owner.durable.load(Ordering::Acquire));
+        if end > durable || start > durable.next() {
+            return Err(StoreError::ahead(start, end, durable));
+        }
         let path = &unfinished.path;
         let (mut out, bytes) = encoder.finish(end).map_err(FileError::at("write", path))?;
         out.flush().map_err(FileError::at("write", path))?;

@@ -64,8 +64,12 @@ impl Layout {
         for (name, path) in list(&self.checkpoints)? {
             let Some((start, end)) = name.strip_suffix(".ckpt").and_then(|stem| stem.split_once('-')) else { continue };
             let (Some(start), Some(end)) = (number(start), number(end)) else { continue };
-            let bytes = fs::metadata(&path).map_err(FileError::at("look at", &path))?.len();
-            found.push(CheckpointInfo { start, end, bytes });
+            match fs::metadata(&path) {
+                Ok(metadata) => found.push(CheckpointInfo { start, end, bytes: metadata.len() }),
+                // A newer one has replaced it since the directory was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(FileError::at("look at", &path)(error)),
+            }
         }
         found.sort_by_key(|info| std::cmp::Reverse((info.end, info.start)));
         Ok(found)

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::error::{FileError, OpenError, RecoverError, StoreError};
-use super::faults::{Faults, Half, lock};
+use super::faults::{Faults, Half, join, lock};
 use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Seed};
 use super::identity::Identity;
 use super::position::Lsn;
@@ -36,6 +36,7 @@ use super::store::{
 use checkpoints::Checkpoints;
 pub(crate) use create::read_identity;
 use layout::Layout;
+pub(crate) use recovery::check_reach;
 use spare::Spare;
 
 /// The smallest and the largest segment there may be: recovery reads one at a time into memory.
@@ -91,7 +92,6 @@ pub struct FileStore {
     spare: Arc<Spare>,
     preparer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: Arc<Checkpoints>,
-    _lock: File,
 }
 
 /// Where the next frame goes.
@@ -110,7 +110,7 @@ impl FileStore {
     /// # Errors
     /// Where the directory is locked, absent, damaged or newer than this release; see [`OpenError`].
     pub fn open(dir: &Path, options: FileOptions) -> Result<FileStore, OpenError> {
-        if !SEGMENT_SIZES.contains(&options.segment_size) || options.segment_size % SECTOR as u64 != 0 {
+        if !SEGMENT_SIZES.contains(&options.segment_size) || !options.segment_size.is_multiple_of(SECTOR as u64) {
             let message = format!("a segment cannot have {} bytes: 16 KiB to 1 GiB, in sectors", options.segment_size);
             return Err(OpenError::Options(message));
         }
@@ -124,7 +124,7 @@ impl FileStore {
         let identity = create::open_or_create(&layout, &options)?;
         let seed = Seed::new(identity.id);
         let spare = Arc::new(Spare::new(&layout, options.segment_size, options.retry_every, options.faults.clone()));
-        let checkpoints = Arc::new(Checkpoints::new(layout.clone(), seed));
+        let checkpoints = Arc::new(Checkpoints::new(layout.clone(), seed, lock));
         Ok(FileStore {
             layout,
             identity,
@@ -135,7 +135,6 @@ impl FileStore {
             spare,
             preparer: Mutex::new(None),
             checkpoints,
-            _lock: lock,
         })
     }
 
@@ -150,9 +149,9 @@ impl FileStore {
     }
 
     fn start_preparer(&self) -> Result<(), FileError> {
-        self.spare.prepare_now();
         let mut preparer = lock(&self.preparer);
         if preparer.is_none() {
+            self.spare.prepare_now();
             let spare = Arc::clone(&self.spare);
             let thread = std::thread::Builder::new().name("journal-spare".to_owned()).spawn(move || spare.run());
             *preparer = Some(thread.map_err(FileError::at("start the thread for", &self.layout.journal))?);
@@ -178,8 +177,14 @@ impl FileStore {
         writer.file.sync_data().map_err(FileError::at("sync", &writer.path))?;
         writer.offset += writer.sectors.len() as u64;
         writer.end = head.end();
-        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.settle(writer);
         Ok(CommitTimes { write: written.duration_since(started), sync: written.elapsed() })
+    }
+
+    /// Says how far the writer is, to those who do not hold it.
+    fn settle(&self, writer: &Writer) {
+        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.checkpoints.durable.store(writer.end.next.previous().get(), Ordering::Release);
     }
 
     /// Puts the spare behind the current segment, all of which is durable by now.
@@ -223,7 +228,7 @@ impl Store for FileStore {
     ) -> Result<Tail, RecoverError> {
         let mut current = lock(&self.writer);
         let (tail, writer) = recovery::recover(&self.layout, &self.seed, from, visit, progress)?;
-        self.rest.store(writer.rest() as u64 * SECTOR as u64, Ordering::Release);
+        self.settle(&writer);
         *current = Some(writer);
         self.start_preparer()?;
         Ok(tail)
@@ -296,8 +301,7 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         self.spare.stop();
         if let Some(thread) = lock(&self.preparer).take() {
-            // A panic there has cost the spare and nothing else; the store is going away anyhow.
-            drop(thread.join());
+            join(thread);
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Taking a data directory up again: verify everything, drop a torn tail, make what is left durable.
 
+use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layout::{self, Layout, SegmentFile};
 use super::{Writer, open_rw};
-use crate::journal::error::{FileError, RecoverError, VisitError};
+use crate::journal::error::{FileError, RecoverError};
 use crate::journal::frame::{Point, SECTOR, Seed};
 use crate::journal::position::Lsn;
 use crate::journal::segment::{self, Expect, Scan, damage};
-use crate::journal::store::{Progress, Tail, VisitRecord};
+use crate::journal::store::{CheckpointInfo, Progress, Tail, VisitRecord};
 
 /// Verifies the journal, visits the records from `from` on, and leaves it ready to be written to.
 pub(super) fn recover(
@@ -19,7 +20,7 @@ pub(super) fn recover(
     visit: &mut VisitRecord<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Tail, Writer), RecoverError> {
-    remove_leftovers(layout)?;
+    tidy(layout)?;
     let segments = segments_from(layout, from)?;
     let mut visited = 0;
     let last = walk(&segments, seed, progress, &mut |lsn, record| {
@@ -29,7 +30,11 @@ pub(super) fn recover(
         visited += 1;
         visit(lsn, record)
     })?;
-    check_checkpoints(layout, from, &last)?;
+    check_reach(layout.checkpoints()?.into_iter(), &last.path, &last.scan)?;
+    if from > last.scan.end.next {
+        let reason = format!("the journal ends here, but records from lsn {from} are needed");
+        return Err(damage(&last.path, last.scan.end_offset, last.scan.end.next, reason).into());
+    }
     let tail = Tail {
         last: last.scan.end.next.previous(),
         epoch: last.scan.end.epoch.next(),
@@ -53,11 +58,11 @@ pub(crate) fn walk(
     segments: &[SegmentFile],
     seed: &Seed,
     progress: &mut dyn FnMut(Progress),
-    visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError>,
+    visit: &mut VisitRecord<'_>,
 ) -> Result<Last, RecoverError> {
     let mut total = 0;
     for segment in segments {
-        total += std::fs::metadata(&segment.path).map_err(FileError::at("look at", &segment.path))?.len();
+        total += fs::metadata(&segment.path).map_err(FileError::at("look at", &segment.path))?.len();
     }
     let mut done = 0;
     let mut before: Option<Point> = None;
@@ -111,18 +116,17 @@ pub(crate) fn reach_back(
 
 /// A checkpoint becomes valid only once everything in it is durable. So a journal that ends before the end of a
 /// checkpoint has lost records that were acknowledged, even where it looks whole.
-fn check_checkpoints(layout: &Layout, from: Lsn, last: &Last) -> Result<(), RecoverError> {
-    let end = last.scan.end.next;
-    let at = last.scan.end_offset;
-    for info in layout.checkpoints()? {
+pub(crate) fn check_reach(
+    checkpoints: impl Iterator<Item = CheckpointInfo>,
+    path: &Path,
+    scan: &Scan,
+) -> Result<(), RecoverError> {
+    let end = scan.end.next;
+    for info in checkpoints {
         if info.end >= end || info.start > end {
             let reason = format!("the journal ends here, but a checkpoint holds records up to lsn {}", info.end);
-            return Err(damage(&last.path, at, end, reason).into());
+            return Err(damage(path, scan.end_offset, end, reason).into());
         }
-    }
-    if from > end {
-        let reason = format!("the journal ends here, but records from lsn {from} are needed");
-        return Err(damage(&last.path, at, end, reason).into());
     }
     Ok(())
 }
@@ -147,8 +151,11 @@ fn make_durable(layout: &Layout, last: Last) -> Result<Writer, RecoverError> {
     Ok(Writer { file, path, size: scan.header.size, offset, end: scan.end, sectors: Vec::with_capacity(SECTOR) })
 }
 
-/// Removes what a crash left half done.
-fn remove_leftovers(layout: &Layout) -> Result<(), FileError> {
+/// Removes what a crash left half done, and adds what a backup may have left out for being empty.
+fn tidy(layout: &Layout) -> Result<(), FileError> {
+    for dir in [&layout.archive, &layout.checkpoints] {
+        fs::create_dir_all(dir).map_err(FileError::at("create", dir))?;
+    }
     for (name, path) in layout::list(&layout.checkpoints)? {
         if name.ends_with(".tmp") {
             layout::remove(&path)?;
