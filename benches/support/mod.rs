@@ -12,42 +12,42 @@ use tplus::{
 };
 
 /// Where time starts.
-pub const START: Timestamp = Timestamp::from_micros(1_767_258_000_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_258_000_000_000);
 
 /// A directory on the disk that the build uses, not in memory.
-pub fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     tempfile::tempdir_in(target).expect("a directory")
 }
 
 /// A store in files.
-pub fn file_store(dir: &TempDir) -> FileStore {
+pub(crate) fn file_store(dir: &TempDir) -> FileStore {
     let create = NewDirectory { id: [1; 16], fingerprint_key: [2; 16], attributes: Vec::new() };
     let options = FileOptions { create: Some(create), ..FileOptions::default() };
     FileStore::open(dir.path(), options).expect("a store")
 }
 
 /// An engine over a store, with a manual clock.
-pub fn engine(store: impl Store) -> Arc<Engine> {
+pub(crate) fn engine(store: impl Store) -> Arc<Engine> {
     let clock = |floor| Ok(Clock::Manual(ManualClock::start(START.micros(), floor)));
     let options = Options { max_in_flight: 1 << 20, checkpoint_every: u64::MAX, ..Options::default() };
     Engine::open(Arc::new(store), [3; 16], clock, options).expect("an engine").0
 }
 
 /// An order of a merchant.
-pub fn order(merchant: u64, order: u64) -> Request<ClassifyOrder> {
+pub(crate) fn order(merchant: u64, order: u64) -> Request<ClassifyOrder> {
     let id = Id::parse(&format!("order-{order:016}")).expect("an id");
     let command = ClassifyOrder::new(id, Money::from_cents(1_999), None, None).expect("valid");
     request(merchant, command)
 }
 
 /// A guarantee of a merchant, in dollars.
-pub fn guarantee(merchant: u64, id: &str, dollars: u64) -> Request<ModifyGuarantee> {
+pub(crate) fn guarantee(merchant: u64, id: &str, dollars: u64) -> Request<ModifyGuarantee> {
     request(merchant, ModifyGuarantee::new(Id::parse(id).expect("an id"), dollars).expect("valid"))
 }
 
 /// A command for a merchant.
-pub fn request<C>(merchant: u64, command: C) -> Request<C> {
+pub(crate) fn request<C>(merchant: u64, command: C) -> Request<C> {
     let merchant = Id::parse(&format!("merchant-{merchant:08}")).expect("an id");
     Request { merchant, command, caller: String::new(), validate_only: false, not_after: None }
 }
