@@ -359,8 +359,9 @@ impl Shared {
 
     /// The batch is durable: says so, and wakes who waited for it.
     fn publish(&self, batch: &Batch, times: CommitTimes, woken: &mut Vec<Waiter>) {
-        self.durable.store(batch.last().get(), Ordering::Release);
+        // In this order: whoever sees the new position sees the shorter queue too.
         self.queued_bytes.fetch_sub(batch.record_bytes(), Ordering::Relaxed);
+        self.durable.store(batch.last().get(), Ordering::Release);
         let mut state = lock(&self.state);
         // The store has taken the batch from its room already; in between it counted twice, which is the safe side.
         state.in_flight_cost = 0;
