@@ -71,7 +71,7 @@ max_step = "1h"
 max_gap = "1h"
 accept_gap = true
 [journal]
-segment_size = 16384
+segment_size = 262144
 [checkpoint]
 every_bytes = 1048576
 [engine]
@@ -97,7 +97,7 @@ const EVERY_VARIABLE: [(&str, &str); 17] = [
     ("TPLUS_CLOCK_MAX_STEP", "1h"),
     ("TPLUS_CLOCK_MAX_GAP", "1h"),
     ("TPLUS_CLOCK_ACCEPT_GAP", "true"),
-    ("TPLUS_JOURNAL_SEGMENT_SIZE", "16384"),
+    ("TPLUS_JOURNAL_SEGMENT_SIZE", "262144"),
     ("TPLUS_CHECKPOINT_EVERY_BYTES", "1048576"),
     ("TPLUS_ENGINE_MAX_IN_FLIGHT", "1"),
     ("TPLUS_ENGINE_SHARDS", "2"),
@@ -120,7 +120,7 @@ fn everything() -> Config {
     config.clock.max_step = Duration::from_secs(3_600);
     config.clock.max_gap = Duration::from_secs(3_600);
     config.clock.accept_gap = true;
-    config.journal.segment_size = 16_384;
+    config.journal.segment_size = 262_144;
     config.checkpoint.every_bytes = 1_048_576;
     config.engine.max_in_flight = 1;
     config.engine.shards = 2;
@@ -249,11 +249,11 @@ fn values_out_of_bounds_are_refused() {
             "2026-03-01",
             "clock.start: \"2026-03-01\" is no RFC 3339 time such as \"2026-03-01T12:00:00Z\"",
         ),
-        ("TPLUS_JOURNAL_SEGMENT_SIZE", "16383", "journal.segment_size: 16383 is outside 16384 to 1073741824"),
-        ("TPLUS_JOURNAL_SEGMENT_SIZE", "1073741825", "journal.segment_size: 1073741825 is outside 16384 to 1073741824"),
+        ("TPLUS_JOURNAL_SEGMENT_SIZE", "16383", "journal.segment_size: 16383 is outside 262144 to 1073741824"),
+        ("TPLUS_JOURNAL_SEGMENT_SIZE", "1073741825", "journal.segment_size: 1073741825 is outside 262144 to 1073741824"),
         ("TPLUS_JOURNAL_SEGMENT_SIZE", "20000", "journal.segment_size: 20000 is not a multiple of 4096"),
         ("TPLUS_JOURNAL_SEGMENT_SIZE", "64MiB", "journal.segment_size: \"64MiB\" is not a whole number"),
-        ("TPLUS_CHECKPOINT_EVERY_BYTES", "1", "checkpoint.every_bytes: 1 is outside 1048576 to 1099511627776"),
+        ("TPLUS_CHECKPOINT_EVERY_BYTES", "1", "checkpoint.every_bytes: 1 is outside 65536 to 1099511627776"),
         ("TPLUS_ENGINE_MAX_IN_FLIGHT", "0", "engine.max_in_flight: 0 is outside 1 to 1048576"),
         ("TPLUS_ENGINE_SHARDS", "1", "engine.shards: 1 is outside 2 to 65536"),
         ("TPLUS_ENGINE_SHARDS", "1000", "engine.shards: 1000 is not a power of two"),

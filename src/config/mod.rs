@@ -83,14 +83,14 @@ impl ClockConfig {
 /// `[journal]`: the journal's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalConfig {
-    /// `journal.segment_size`: bytes in a file, 16 KiB to 1 GiB, a multiple of 4,096.
+    /// `journal.segment_size`: bytes in a file, 256 KiB to 1 GiB, a multiple of 4,096.
     pub segment_size: u64,
 }
 
 /// `[checkpoint]`: how much a restart has to replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointConfig {
-    /// `checkpoint.every_bytes`: bytes of journal between two checkpoints, 1 MiB to 1 TiB.
+    /// `checkpoint.every_bytes`: bytes of journal between two checkpoints, 64 KiB to 1 TiB.
     pub every_bytes: u64,
 }
 
@@ -229,9 +229,10 @@ impl Config {
 
     fn take_sizes(&mut self, layers: &Layers) -> Result<(), ConfigError> {
         layers.take("journal.segment_size", &mut self.journal.segment_size, |text| {
-            value::multiple_of(4 * KIB, value::whole(text, 16 * KIB, GIB)?)
+            // The largest record there can be, of a merchant with a thousand releases due at once, fits by far.
+            value::multiple_of(4 * KIB, value::whole(text, 256 * KIB, GIB)?)
         })?;
-        layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| value::whole(text, MIB, TIB))?;
+        layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| value::whole(text, 64 * KIB, TIB))?;
         layers.take("engine.max_in_flight", &mut self.engine.max_in_flight, |text| value::whole(text, 1, 1 << 20))?;
         // A sharded map of a single shard is one the map itself refuses.
         layers.take("engine.shards", &mut self.engine.shards, |text| {
