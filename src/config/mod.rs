@@ -232,7 +232,9 @@ impl Config {
             // The largest record there can be, of a merchant with a thousand releases due at once, fits by far.
             value::multiple_of(4 * KIB, value::whole(text, 256 * KIB, GIB)?)
         })?;
-        layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| value::whole(text, 64 * KIB, TIB))?;
+        layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| {
+            value::whole(text, 64 * KIB, TIB)
+        })?;
         layers.take("engine.max_in_flight", &mut self.engine.max_in_flight, |text| value::whole(text, 1, 1 << 20))?;
         // A sharded map of a single shard is one the map itself refuses.
         layers.take("engine.shards", &mut self.engine.shards, |text| {
