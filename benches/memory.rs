@@ -1,0 +1,44 @@
+//! How many bytes of memory a merchant and a remembered order take, as the operating system counts them.
+//!
+//! `cargo bench --bench memory`
+
+#[path = "support/mod.rs"]
+mod support;
+
+use support::{directory, engine, file_store, guarantee, order};
+
+const MERCHANTS: u64 = 1_000_000;
+const ORDERS: u64 = 4_000_000;
+
+fn main() {
+    let dir = directory();
+    let engine = engine(file_store(&dir));
+    let empty = resident();
+    for merchant in 0..MERCHANTS {
+        let submitted = engine.submit(&guarantee(merchant, "guarantee", 100));
+        if merchant % 10_000 == 0 {
+            engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable");
+        }
+    }
+    let merchants = resident();
+    for number in 0..ORDERS {
+        let submitted = engine.submit(&order(number % MERCHANTS, number));
+        if number % 10_000 == 0 {
+            engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable");
+        }
+    }
+    let orders = resident();
+    let bytes = engine.journal().bytes_appended();
+    engine.close().expect("closed");
+    println!("empty: {} MiB", empty >> 20);
+    println!("a merchant with a guarantee and its request: {} bytes", (merchants - empty) / MERCHANTS);
+    println!("an order, remembered and pending: {} bytes", (orders - merchants) / ORDERS);
+    println!("a record in the journal: {} bytes on average", bytes / (MERCHANTS + ORDERS));
+}
+
+/// The resident set, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident set");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") << 10
+}
