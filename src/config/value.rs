@@ -10,6 +10,7 @@ use std::{
 
 use super::LogFormat;
 use crate::clock::{self, Micros};
+use crate::domain::Timestamp;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -18,6 +19,9 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A duration with its unit, `min` to `max`, both included.
 pub(super) fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|_| format!("{text:?} is no duration such as \"5s\""))?;
+    if !duration.subsec_nanos().is_multiple_of(1_000) {
+        return Err(format!("{text:?} is finer than a microsecond"));
+    }
     if (min..=max).contains(&duration) {
         return Ok(duration);
     }
@@ -65,9 +69,12 @@ pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
 }
 
 pub(super) fn instant(text: &str) -> Result<Micros, String> {
-    let time = chrono::DateTime::parse_from_rfc3339(text);
-    time.map(|time| time.timestamp_micros())
-        .map_err(|_| format!("{text:?} is no RFC 3339 time such as \"2026-03-01T12:00:00Z\""))
+    let time =
+        Timestamp::parse(text).map_err(|_| format!("{text:?} is no RFC 3339 time such as \"2026-03-01T12:00:00Z\""))?;
+    if (Timestamp::MIN..=Timestamp::MAX).contains(&time) {
+        return Ok(time.micros());
+    }
+    Err(format!("{text:?} is outside {} to {}", Timestamp::MIN, Timestamp::MAX))
 }
 
 pub(super) fn clock_mode(text: &str) -> Result<clock::Mode, String> {

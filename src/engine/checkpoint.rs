@@ -16,7 +16,7 @@ use crate::{
 /// A checkpoint that was written.
 #[derive(Clone, Copy, Debug)]
 pub struct Written {
-    /// Merchants, decided orders and requests.
+    /// Merchants, decided orders and requests, and the item for what is true of all.
     pub items: u64,
     /// Its size.
     pub bytes: u64,
@@ -31,6 +31,9 @@ pub enum CheckpointError {
     /// What it holds did not become durable.
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    /// The engine is being closed.
+    #[error("the engine is being closed")]
+    Stopped,
 }
 
 /// Writes a checkpoint while commands go on.
@@ -47,6 +50,7 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
     let merchants: Vec<_> = engine.merchants.iter().map(|cell| cell.key().clone()).collect();
     let decided = engine.decided.fingerprints();
     for id in merchants {
+        go_on(engine)?;
         // The guard is gone before anything is written: a slow disk must not hold up the merchant.
         let item = engine.merchants.get(&id).map(|cell| encode_merchant(&id, &cell.merchant, cell.lsn));
         if let Some(merchant) = item {
@@ -54,6 +58,7 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
         }
     }
     for fingerprint in decided {
+        go_on(engine)?;
         if let Some(fact) = engine.decided.get(fingerprint, encode_event) {
             let (high, low) = fingerprint.halves();
             let fact = DecidedFact { fingerprint_high: high, fingerprint_low: low, fact: Some(fact) };
@@ -68,13 +73,17 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
     Ok(written)
 }
 
+/// A walk over all merchants can take longer than anyone waits for an end.
+fn go_on(engine: &Engine) -> Result<(), CheckpointError> {
+    if engine.signals.checkpoint.is_stopped() { Err(CheckpointError::Stopped) } else { Ok(()) }
+}
+
 fn globals(engine: &Engine) -> CheckpointGlobals {
     let policy = engine.policy.load();
     CheckpointGlobals {
         policy_set: Some(encode_policy(&policy.in_force)),
         policy_lsn: policy.lsn.get(),
         clock: engine.time.until().micros(),
-        last_recorded_at: engine.time.peek().micros(),
     }
 }
 

@@ -4,7 +4,10 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     hash::BuildHasher,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::domain::{MerchantId, Timestamp};
@@ -15,6 +18,8 @@ use crate::domain::{MerchantId, Timestamp};
 pub(super) struct Deadlines {
     shards: Box<[Mutex<Heap>]>,
     hasher: super::IdHasher,
+    /// Where the next taking begins, so that every shard gets its turn.
+    turn: AtomicUsize,
 }
 
 type Heap = BinaryHeap<Reverse<Look>>;
@@ -28,7 +33,7 @@ pub(super) struct Look {
 
 impl Deadlines {
     pub(super) fn new(shards: usize, hasher: super::IdHasher) -> Self {
-        Self { shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(), hasher }
+        Self { shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(), hasher, turn: AtomicUsize::new(0) }
     }
 
     /// Notes that a merchant has to be looked at.
@@ -43,7 +48,9 @@ impl Deadlines {
     /// Takes up to `most` looks that are due by now.
     pub(super) fn take_due(&self, now: Timestamp, most: usize) -> Vec<Look> {
         let mut due = Vec::new();
-        for shard in &self.shards {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let (before, after) = self.shards.split_at(turn);
+        for shard in after.iter().chain(before) {
             let mut heap = lock(shard);
             while due.len() < most && heap.peek().is_some_and(|Reverse(look)| look.at <= now) {
                 due.extend(heap.pop().map(|Reverse(look)| look));

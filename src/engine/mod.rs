@@ -18,7 +18,7 @@ use std::{
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use foldhash::{SharedSeed, quality::SeedableRandomState};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::{
     checkpoint::{CheckpointError, Written},
@@ -52,11 +52,11 @@ use crate::{
 ///
 /// Contract: an answer, a repeat, a refusal or a read leaves only when everything it rests on is durable. Journal order is the
 /// order of decisions. A merchant changes only through facts that are in the journal, and the engine's state is at any time
-/// what recovery makes of them. No lock is held while waiting for the disk.
+/// what recovery makes of them, but for day totals so old that no answer rests on them. No lock is held while waiting for the disk.
 ///
 /// Locks are taken in this order: gate of the manual clock, merchant, decided facts or deadlines or clock lease, journal buffer.
 pub struct Engine {
-    merchants: DashMap<MerchantId, Cell, IdHasher>,
+    merchants: Merchants,
     decided: Decided,
     deadlines: Deadlines,
     policy: ArcSwap<PolicyAt>,
@@ -66,11 +66,14 @@ pub struct Engine {
     max_in_flight: usize,
     limits: Limits,
     checkpoint_every: u64,
+    /// Bytes of records that the recovery had to replay.
+    replayed_bytes: u64,
     observer: Arc<dyn Observer>,
     signals: Signals,
     background: Mutex<Vec<JoinHandle<()>>>,
 }
 
+type Merchants = DashMap<MerchantId, Cell, IdHasher>;
 type IdHasher = SeedableRandomState;
 
 fn id_hasher(key: [u8; 16]) -> IdHasher {
@@ -102,7 +105,7 @@ struct Signals {
 pub struct Options {
     /// How much of a kind a merchant may have.
     pub limits: Limits,
-    /// How many commands may wait for the disk at once, 1 or more; what comes beyond is refused before it is looked at.
+    /// How many commands and reads may wait for the disk at once, 1 or more; what comes beyond is refused before it is looked at.
     pub max_in_flight: usize,
     /// Into how many shards the merchants are divided; a power of two.
     pub shards: usize,
@@ -132,7 +135,7 @@ impl Default for Options {
 
 /// Is told what happens, for metrics. Every method is called on a path that others wait for, and has to be quick.
 pub trait Observer: Send + Sync {
-    /// An order was answered, for the first time or again.
+    /// An order was decided, or found decided.
     fn classified(&self, _cycle: Cycle, _replayed: bool) {}
     /// A batch became durable.
     fn batch_committed(&self, _records: usize, _bytes: usize, _write: Duration, _sync: Duration) {}
@@ -154,7 +157,7 @@ pub struct Request<C> {
     pub merchant: MerchantId,
     /// What is asked for.
     pub command: C,
-    /// Who asks; empty while nobody is authenticated. At most 256 bytes.
+    /// Who asks; empty while nobody is authenticated.
     pub caller: String,
     /// Decide, but change and remember nothing.
     pub validate_only: bool,
@@ -185,8 +188,8 @@ pub enum EngineError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The disk is full; nothing was changed. May be repeated.
-    #[error("the disk is full: nothing can be recorded until there is room")]
+    /// The disk is full, or the next file is still being prepared; nothing was changed. May be repeated.
+    #[error("there is no room in the journal")]
     ReadOnly {
         /// When to try again.
         retry_after: Duration,
@@ -202,15 +205,22 @@ pub enum EngineError {
 impl From<AppendError> for EngineError {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::NoRoom => Self::ReadOnly { retry_after: Duration::from_secs(1) },
-            fault => Self::Unavailable { reason: fault.to_string() },
+            AppendError::NoRoom => Self::ReadOnly { retry_after: Duration::from_millis(250) },
+            AppendError::Closed => JournalFault::Closed.into(),
+            AppendError::Poisoned(fault) => fault.into(),
+            AppendError::TooLarge { .. } => Self::Unavailable { reason: error.to_string() },
         }
     }
 }
 
 impl From<JournalFault> for EngineError {
     fn from(fault: JournalFault) -> Self {
-        Self::Unavailable { reason: fault.to_string() }
+        // What failed, with its path, is for the log and not for the caller.
+        let reason = match fault {
+            JournalFault::Poisoned { .. } => "the journal has failed",
+            JournalFault::Closed => "the journal is closed",
+        };
+        Self::Unavailable { reason: reason.to_owned() }
     }
 }
 
@@ -248,16 +258,21 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`]; a refusal by the rules is one of them.
     pub async fn execute<C: Command>(&self, request: Request<C>) -> Result<Answer<C::Fact>, EngineError> {
-        let _permit = self.permits.try_acquire().map_err(|_| EngineError::Overloaded { retry_after: RETRY_AFTER })?;
+        let _permit = self.permit()?;
         self.once_durable(self.submit(&request)).await
     }
 
     /// The balances of a merchant as of now.
     ///
     /// # Errors
-    /// When the merchant was never opened, or the journal has failed.
+    /// When the merchant was never opened, too much is in flight, or the journal has failed.
     pub async fn margin(&self, merchant: &MerchantId) -> Result<Margin, EngineError> {
+        let _permit = self.permit()?;
         self.once_durable(self.read_margin(merchant)).await
+    }
+
+    fn permit(&self) -> Result<SemaphorePermit<'_>, EngineError> {
+        self.permits.try_acquire().map_err(|_| EngineError::Overloaded { retry_after: RETRY_AFTER })
     }
 
     async fn once_durable<T>(&self, submitted: Submitted<T>) -> Result<T, EngineError> {
@@ -292,7 +307,10 @@ impl Engine {
         let given = match self.time.advance(to, &self.journal)? {
             Advance::Done(given) => given,
             Advance::NotManual => return Err(Rejection::ClockNotManual.into()),
-            Advance::Backwards { now } => return Err(Rejection::ClockBackwards { now }.into()),
+            Advance::Backwards(given) => {
+                self.journal.wait_durable(given.rests_on).await?;
+                return Err(Rejection::ClockBackwards { now: given.now }.into());
+            }
         };
         self.signals.due.wake();
         self.journal.wait_durable(given.rests_on).await?;
@@ -322,10 +340,7 @@ impl Engine {
     /// # Errors
     /// Names the first merchant for which something does not hold, and the figures.
     pub fn check(&self) -> Result<(), String> {
-        for cell in &self.merchants {
-            cell.merchant.check().map_err(|imbalance| format!("merchant {}: {imbalance}", cell.key()))?;
-        }
-        Ok(())
+        check(&self.merchants)
     }
 
     /// Writes a checkpoint now.
@@ -364,6 +379,13 @@ impl Engine {
         }
         self.journal.close()
     }
+}
+
+fn check(merchants: &Merchants) -> Result<(), String> {
+    for cell in merchants {
+        cell.merchant.check().map_err(|imbalance| format!("merchant {}: {imbalance}", cell.key()))?;
+    }
+    Ok(())
 }
 
 impl Engine {

@@ -79,7 +79,7 @@ impl Engine {
     /// out before, if any. Returns when everything that was read is durable again.
     ///
     /// # Errors
-    /// When something is damaged, contradicts itself, or cannot be read or written; nothing was changed then.
+    /// When something is damaged, contradicts itself, or cannot be read or written. What was acknowledged is untouched then.
     pub fn open(
         store: Arc<dyn Store>,
         fingerprint_key: [u8; 16],
@@ -88,7 +88,7 @@ impl Engine {
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
         let (state, checkpoint, tail) = State::recover(&*store, fingerprint_key, &options)?;
         state.check()?;
-        let clock = clock(state.last_time().map(Timestamp::micros))?;
+        let clock = clock(state.clock.map(Timestamp::micros))?;
         let observer = Arc::clone(&options.observer);
         let journal_options = journal::Options { observer: Arc::new(Forward(observer)), ..journal::Options::default() };
         let journal = Journal::start(store, tail.clone(), journal_options).map_err(OpenError::Thread)?;
@@ -121,12 +121,12 @@ impl journal::Observer for Forward {
 
 /// What follows from the journal so far.
 struct State {
-    merchants: DashMap<MerchantId, Cell, super::IdHasher>,
+    merchants: super::Merchants,
     decided: Decided,
     policy: Option<PolicyAt>,
-    /// The bound of the time that was given out, and the position of the record that told it.
-    clock: Option<(Timestamp, Lsn)>,
-    last_recorded_at: Option<Timestamp>,
+    /// The bound of the time that was given out.
+    clock: Option<Timestamp>,
+    replayed_bytes: u64,
 }
 
 impl State {
@@ -136,7 +136,7 @@ impl State {
             decided: Decided::new(key, shards),
             policy: None,
             clock: None,
-            last_recorded_at: None,
+            replayed_bytes: 0,
         }
     }
 
@@ -184,20 +184,18 @@ impl State {
         let lsn = Lsn::new(globals.policy_lsn);
         let in_force = decode_policy(globals.policy_set.ok_or_else(|| Malformed::missing("policy_set"))?)?;
         self.policy = Some(PolicyAt { in_force, lsn });
-        self.clock = Some((Timestamp::from_micros(globals.clock), lsn));
-        self.last_recorded_at = Some(Timestamp::from_micros(globals.last_recorded_at));
+        self.clock = Some(Timestamp::from_micros(globals.clock));
         Ok(())
     }
 
     fn replay(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), Malformed> {
+        self.replayed_bytes += record.len() as u64;
         let record = Record::decode(record).map_err(|error| Malformed(error.to_string()))?;
-        let recorded_at = Timestamp::from_micros(record.recorded_at);
-        self.last_recorded_at = self.last_recorded_at.max(Some(recorded_at));
         match record.body.ok_or_else(|| Malformed::missing("body"))? {
             Body::Merchant(facts) => self.replay_merchant(lsn, facts)?,
             Body::PolicySet(set) => self.policy = Some(PolicyAt { in_force: decode_policy(set)?, lsn }),
-            Body::ClockLease(lease) => self.clock = Some((Timestamp::from_micros(lease.until), lsn)),
-            Body::ClockAdvanced(advanced) => self.clock = Some((Timestamp::from_micros(advanced.to), lsn)),
+            Body::ClockLease(lease) => self.clock = Some(Timestamp::from_micros(lease.until)),
+            Body::ClockAdvanced(advanced) => self.clock = Some(Timestamp::from_micros(advanced.to)),
         }
         Ok(())
     }
@@ -213,7 +211,11 @@ impl State {
                 cell.merchant.apply(&event);
             }
             if let Some(key) = event.fact.key() {
-                self.decided.remember(self.decided.fingerprint(&id, key), event);
+                let fingerprint = self.decided.fingerprint(&id, key);
+                if self.decided.get(fingerprint, |first| *first != event) == Some(true) {
+                    return Err(Malformed(format!("merchant {id}: an order or request was decided twice")));
+                }
+                self.decided.remember(fingerprint, event);
             }
         }
         cell.lsn = cell.lsn.max(lsn);
@@ -221,23 +223,12 @@ impl State {
     }
 
     fn check(&self) -> Result<(), OpenError> {
-        for cell in &self.merchants {
-            cell.merchant
-                .check()
-                .map_err(|imbalance| OpenError::Inconsistent(format!("merchant {}: {imbalance}", cell.key())))?;
-        }
-        Ok(())
-    }
-
-    /// The latest time that may have been given out.
-    fn last_time(&self) -> Option<Timestamp> {
-        self.clock.map(|(until, _)| until).max(self.last_recorded_at)
+        super::check(&self.merchants).map_err(OpenError::Inconsistent)
     }
 
     fn into_engine(self, clock: Clock, journal: Journal, options: Options) -> Result<Engine, OpenError> {
-        let (until, record) = self.clock.unwrap_or((Timestamp::MIN, Lsn::ZERO));
         let first_start = self.clock.is_none();
-        let time = Time::new(clock, until, record);
+        let time = Time::new(clock, self.clock.unwrap_or(Timestamp::MIN));
         if first_start && time.clock().mode() == Mode::Manual {
             time.record_advance(time.peek(), &journal)?;
         }
@@ -254,6 +245,7 @@ impl State {
             max_in_flight: options.max_in_flight,
             limits: options.limits,
             checkpoint_every: options.checkpoint_every,
+            replayed_bytes: self.replayed_bytes,
             observer: options.observer,
             signals: Signals::default(),
             background: Mutex::default(),

@@ -1,7 +1,10 @@
 //! The background task: makes happen without traffic what is due. It holds no rule and changes no answer.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -19,42 +22,42 @@ const STEP: usize = 256;
 /// How often the wall clock is compared, and the longest wait for anything.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long to wait after a checkpoint that was not finished.
+const RETRY_CHECKPOINT: Duration = Duration::from_secs(60);
+
 /// Wakes and stops the background threads.
 #[derive(Default)]
 pub(super) struct Signal {
-    state: Mutex<State>,
+    woken: Mutex<bool>,
+    stopped: AtomicBool,
     changed: Condvar,
-}
-
-#[derive(Clone, Copy, Default)]
-struct State {
-    stopped: bool,
-    woken: bool,
 }
 
 impl Signal {
     pub(super) fn wake(&self) {
-        self.lock().woken = true;
+        *self.lock() = true;
         self.changed.notify_all();
     }
 
     pub(super) fn stop(&self) {
-        self.lock().stopped = true;
-        self.changed.notify_all();
+        self.stopped.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// Waits until woken, stopped or the time is over. Answers whether to go on.
     fn wait(&self, most: Duration) -> bool {
-        let state = self.lock();
-        let idle = |state: &mut State| !state.stopped && !state.woken;
-        let waited = self.changed.wait_timeout_while(state, most, idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.woken = false;
-        !state.stopped
+        let waited = self.changed.wait_timeout_while(self.lock(), most, |woken| !*woken);
+        let (mut woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *woken = false;
+        !self.is_stopped()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,18 +71,23 @@ pub(super) fn start(engine: &Arc<Engine>) -> std::io::Result<Vec<JoinHandle<()>>
 }
 
 fn run_due_work(engine: &Engine) {
-    let mut checked = Instant::now();
+    let mut checked = None::<Instant>;
+    let mut alarmed = false;
     loop {
         let wait = match engine.run_due() {
             Ok(0) => until_next(engine),
             Ok(_) => Duration::ZERO,
             Err(AppendError::NoRoom) => TICK,
-            // The journal has failed or is closed: nothing can be recorded any more.
-            Err(_) => return,
+            Err(error @ AppendError::TooLarge { .. }) => {
+                tracing::error!(%error, "due work cannot be recorded");
+                TICK
+            }
+            // Nothing can be recorded any more.
+            Err(AppendError::Poisoned(_) | AppendError::Closed) => return,
         };
-        if checked.elapsed() >= TICK {
-            checked = Instant::now();
-            engine.check_clock();
+        if checked.is_none_or(|checked| checked.elapsed() >= TICK) {
+            checked = Some(Instant::now());
+            alarmed = check_clock(engine, alarmed);
         }
         if !engine.signals.due.wait(wait) {
             return;
@@ -93,54 +101,65 @@ fn until_next(engine: &Engine) -> Duration {
 }
 
 fn run_checkpoints(engine: &Engine) {
-    let mut done = 0;
-    while engine.signals.checkpoint.wait(TICK) {
-        let appended = engine.journal.bytes_appended();
-        if appended.saturating_sub(done) < engine.checkpoint_every {
+    let mut covered = 0;
+    let mut pause = TICK;
+    while engine.signals.checkpoint.wait(pause) {
+        let to_replay = engine.replayed_bytes + engine.journal.bytes_appended();
+        pause = TICK;
+        if to_replay.saturating_sub(covered) < engine.checkpoint_every {
             continue;
         }
-        done = appended;
         match checkpoint::write(engine) {
-            Ok(written) => tracing::info!(items = written.items, bytes = written.bytes, "checkpoint written"),
-            Err(error) => tracing::warn!(%error, "checkpoint given up, the older ones stand"),
+            Ok(written) => {
+                covered = to_replay;
+                tracing::info!(items = written.items, bytes = written.bytes, "checkpoint written");
+            }
+            Err(error) => {
+                pause = RETRY_CHECKPOINT;
+                tracing::warn!(%error, "the checkpoint was not finished");
+            }
         }
     }
 }
 
+/// Tells of an alarm once, when it begins.
+fn check_clock(engine: &Engine, alarmed: bool) -> bool {
+    let state = engine.time.clock().check();
+    if state.alarm && !alarmed {
+        let wall_ahead_seconds = state.offset_to_wall_us as f64 / 1e6;
+        tracing::error!(wall_ahead_seconds, "the wall clock is too far off; engine time does not follow it");
+    }
+    state.alarm
+}
+
 impl Engine {
-    /// Looks at up to 256 merchants that have something due, records what it is, and waits until that is durable. Answers how
-    /// many merchants it looked at.
+    /// Looks at up to 256 merchants for whom a look is due, records what has come due, and waits until that is durable. Answers how many
+    /// it looked at.
     ///
     /// # Errors
     /// When the journal takes no more; what was not recorded is still due.
     pub fn run_due(&self) -> Result<usize, AppendError> {
-        let due = self.deadlines.take_due(self.time.peek(), STEP);
-        let mut last = Lsn::ZERO;
-        let mut facts = 0;
-        for (n, look) in due.iter().enumerate() {
-            match self.submit_due(look) {
+        let mut looks = self.deadlines.take_due(self.time.peek(), STEP).into_iter();
+        let (mut taken, mut facts, mut last) = (0, 0, Lsn::ZERO);
+        let mut refused = Ok(());
+        for look in looks.by_ref() {
+            match self.submit_due(&look) {
                 Ok(Some((lsn, recorded))) => (last, facts) = (lsn, facts + recorded),
                 Ok(None) => {}
                 Err(error) => {
-                    due.into_iter().skip(n).for_each(|look| self.deadlines.push(look));
-                    return Err(error);
+                    self.deadlines.push(look);
+                    refused = Err(error);
+                    break;
                 }
             }
+            taken += 1;
         }
+        looks.for_each(|look| self.deadlines.push(look));
         if facts > 0 {
             self.observer.due_recorded(facts);
             // One step in flight at a time: the next waits its turn behind the commands that came meanwhile.
-            self.journal.wait_durable_blocking(last).map_err(AppendError::Poisoned)?;
+            self.journal.wait_durable_blocking(last)?;
         }
-        Ok(due.len())
-    }
-
-    fn check_clock(&self) {
-        let before = self.time.clock().state();
-        let state = self.time.clock().check();
-        if state.alarm && !before.alarm {
-            let offset_seconds = state.offset_to_wall_us as f64 / 1e6;
-            tracing::error!(offset_seconds, "the wall clock was stepped; engine time does not follow");
-        }
+        refused.map(|()| taken)
     }
 }

@@ -58,10 +58,12 @@ impl Engine {
         draft.add(event.clone(), now);
         let changes = draft.into_changes();
         let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
+        let recorded = Recorded;
         *rests_on = lsn;
-        self.tell_cycle(&event.fact, false);
-        self.decided.remember(fingerprint, event);
+        self.decided.remember(fingerprint, event.clone());
         self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policy.in_force);
+        drop(recorded);
+        self.tell_cycle(&event.fact, false);
         Ok(answer)
     }
 
@@ -88,6 +90,10 @@ impl Engine {
         // A look that is not the planned one was overtaken by an earlier one.
         let Some(mut cell) = cell.filter(|cell| cell.next_look == Some(*at)) else { return Ok(None) };
         let now = self.time.now(&self.journal)?.now;
+        if now < *at {
+            // Time stands still while the disk is full: the look stays planned.
+            return Err(AppendError::NoRoom);
+        }
         let mut draft = Draft::of(&cell.merchant);
         draft.catch_up(now);
         let changes = draft.into_changes();
@@ -98,9 +104,11 @@ impl Engine {
             return Ok(None);
         }
         let lsn = self.append(merchant, "", now, &changes)?;
+        let recorded = Recorded;
         let facts = changes.events.len();
         cell.next_look = None;
         self.commit(merchant, &mut cell, changes, lsn, &policy.in_force);
+        drop(recorded);
         Ok(Some((lsn, facts)))
     }
 
@@ -156,6 +164,18 @@ fn check_not_after(not_after: Option<Timestamp>, now: Timestamp) -> Result<(), R
     match not_after {
         Some(not_after) if now > not_after => Err(Rejection::Expired { not_after, now }),
         _ => Ok(()),
+    }
+}
+
+/// Held while a record is in the journal and not yet in memory. A panic in between would leave an engine that contradicts its
+/// journal and goes on serving; only a recovery can put that right, so the process ends.
+struct Recorded;
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -27,7 +27,10 @@ pub(super) struct Time {
     /// The bound that the journal was told, and the position of the record that tells it.
     until: AtomicI64,
     record: AtomicU64,
+    /// Held from the append of such a record until both are stored.
     leasing: Mutex<()>,
+    /// The lease has ended for good.
+    ended: AtomicBool,
     /// Held for reading by every command in flight, for writing by an advance of the manual clock.
     gate: RwLock<()>,
 }
@@ -40,13 +43,14 @@ pub(super) struct Given {
 }
 
 impl Time {
-    /// Time that goes on with a clock. `until` is the bound the journal already holds, told in the record at `record`.
-    pub(super) fn new(clock: Clock, until: Timestamp, record: Lsn) -> Self {
+    /// Time that goes on with a clock. `until` is the bound that the journal holds already, durably.
+    pub(super) fn new(clock: Clock, until: Timestamp) -> Self {
         Self {
             clock,
             until: AtomicI64::new(until.micros()),
-            record: AtomicU64::new(record.get()),
+            record: AtomicU64::new(Lsn::ZERO.get()),
             leasing: Mutex::new(()),
+            ended: AtomicBool::new(false),
             gate: RwLock::new(()),
         }
     }
@@ -67,9 +71,14 @@ impl Time {
         if self.clock.mode() == Mode::System && now > self.until.load(Ordering::Acquire) {
             match self.extend(now, journal) {
                 Ok(()) => {}
-                Err(AppendError::NoRoom) => return Ok(self.given(self.until.load(Ordering::Acquire))),
+                // Another thread may have found room meanwhile: never ahead of the clock.
+                Err(AppendError::NoRoom) => return Ok(self.given(now.min(self.until.load(Ordering::Acquire)))),
                 Err(fault) => return Err(fault),
             }
+        }
+        // Looked at after the clock: whoever finds it open has a time from before its end.
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(AppendError::Closed);
         }
         Ok(self.given(now))
     }
@@ -79,7 +88,7 @@ impl Time {
     }
 
     fn extend(&self, now: i64, journal: &Journal) -> Result<(), AppendError> {
-        let _leasing = self.leasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _leasing = self.leasing();
         if now <= self.until.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -88,17 +97,26 @@ impl Time {
 
     fn lease(&self, now: Timestamp, until: Timestamp, journal: &Journal) -> Result<(), AppendError> {
         let lsn = append(journal, now, Body::ClockLease(ClockLease { until: until.micros() }))?;
-        // The record first: whoever sees the new bound also sees on what it rests.
-        self.record.store(lsn.get(), Ordering::Release);
-        self.until.store(until.micros(), Ordering::Release);
+        self.store(until, lsn);
         Ok(())
     }
 
-    /// Ends the lease at the present time, so that a restart goes on from here. No time may be given out afterwards.
+    fn store(&self, until: Timestamp, record: Lsn) {
+        // The record first: whoever sees the new bound also sees on what it rests.
+        self.record.store(record.get(), Ordering::Release);
+        self.until.store(until.micros(), Ordering::Release);
+    }
+
+    fn leasing(&self) -> MutexGuard<'_, ()> {
+        self.leasing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the lease at the present time, so that a restart goes on from here. No later time is given out afterwards.
     pub(super) fn end_lease(&self, journal: &Journal) -> Result<(), AppendError> {
         match self.clock.mode() {
             Mode::System => {
-                let _leasing = self.leasing.lock().unwrap_or_else(PoisonError::into_inner);
+                let _leasing = self.leasing();
+                self.ended.store(true, Ordering::SeqCst);
                 let now = self.peek();
                 self.lease(now, now, journal)
             }
@@ -119,7 +137,7 @@ impl Time {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let now = self.peek();
         if to < now {
-            return Ok(Advance::Backwards { now });
+            return Ok(Advance::Backwards(self.given(now.micros())));
         }
         if to > now {
             self.record_advance(to, journal)?;
@@ -131,14 +149,15 @@ impl Time {
 
     /// Records where the manual clock stands.
     pub(super) fn record_advance(&self, to: Timestamp, journal: &Journal) -> Result<(), AppendError> {
+        let _leasing = self.leasing();
         let lsn = append(journal, to, Body::ClockAdvanced(ClockAdvanced { to: to.micros() }))?;
-        self.record.store(lsn.get(), Ordering::Release);
-        self.until.store(to.micros(), Ordering::Release);
+        self.store(to, lsn);
         Ok(())
     }
 
-    /// The bound that the journal was told.
+    /// The bound that the journal was told, by all records that have been appended.
     pub(super) fn until(&self) -> Timestamp {
+        let _leasing = self.leasing();
         Timestamp::from_micros(self.until.load(Ordering::Acquire))
     }
 }
@@ -148,7 +167,8 @@ impl Time {
 pub(super) enum Advance {
     Done(Given),
     NotManual,
-    Backwards { now: Timestamp },
+    /// Refused, as it stands here.
+    Backwards(Given),
 }
 
 /// Appends a record that is about no merchant.

@@ -54,6 +54,11 @@ impl<W: Write> Encoder<W> {
         Ok(())
     }
 
+    /// What it writes to.
+    pub(crate) fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     /// Writes the footer and gives the writer back, with the size of the whole.
     pub(crate) fn finish(mut self, end: Lsn) -> io::Result<(W, u64)> {
         self.flush_chunk()?;

@@ -88,6 +88,15 @@ pub enum AppendError {
     Closed,
 }
 
+impl From<JournalFault> for AppendError {
+    fn from(fault: JournalFault) -> AppendError {
+        match fault {
+            JournalFault::Poisoned { .. } => AppendError::Poisoned(fault),
+            JournalFault::Closed => AppendError::Closed,
+        }
+    }
+}
+
 /// Bytes that are neither what was written nor untouched. Never repaired, always refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: damaged at byte {offset}, at lsn {lsn}: {reason}", file.display())]

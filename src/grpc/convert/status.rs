@@ -72,7 +72,7 @@ reasons! {
     CLOCK_BACKWARDS: FailedPrecondition,
     /// The engine has as much in flight as it takes; wait as long as RetryInfo says.
     OVERLOADED: ResourceExhausted,
-    /// The disk is full: reads are answered, commands are not.
+    /// The disk is full, or space is still being prepared: reads are answered, commands are not; wait as long as RetryInfo says.
     STORAGE_FULL: ResourceExhausted,
     /// The engine is starting, stopping or has failed; a repeat with the same id is safe.
     UNAVAILABLE: Unavailable,
@@ -123,7 +123,9 @@ pub fn failed(error: EngineError) -> Status {
         EngineError::Overloaded { retry_after } => {
             exhausted(reason::OVERLOADED, "the engine is overloaded", retry_after)
         }
-        EngineError::ReadOnly { retry_after } => exhausted(reason::STORAGE_FULL, "the disk is full", retry_after),
+        EngineError::ReadOnly { retry_after } => {
+            exhausted(reason::STORAGE_FULL, "there is no room in the journal", retry_after)
+        }
         EngineError::Unavailable { reason } => unavailable(info(reason::UNAVAILABLE, []), reason),
     }
 }

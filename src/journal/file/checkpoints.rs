@@ -54,7 +54,7 @@ impl Checkpoints {
         let file = File::create(&unfinished).map_err(FileError::at("create", &unfinished))?;
         let out = BufWriter::with_capacity(BUFFER, file);
         let encoder = Encoder::start(out, &this.seed, start).map_err(FileError::at("write", &unfinished))?;
-        Ok(Box::new(FileCheckpoint { encoder, start, unfinished: guard }))
+        Ok(Box::new(FileCheckpoint { encoder, start, unsynced: 0, unfinished: guard }))
     }
 
     pub(super) fn read(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError> {
@@ -108,20 +108,31 @@ impl Checkpoints {
     }
 }
 
+/// How many bytes of a checkpoint are written between two syncs.
+const SYNC_EVERY: usize = 4 << 20;
+
 struct FileCheckpoint {
     encoder: Encoder<BufWriter<File>>,
     start: Lsn,
+    unsynced: usize,
     unfinished: Unfinished,
 }
 
 impl CheckpointWriter for FileCheckpoint {
     fn put(&mut self, item: &[u8]) -> Result<(), StoreError> {
-        self.encoder.put(item).map_err(FileError::at("write", &self.unfinished.path))?;
+        let path = &self.unfinished.path;
+        self.encoder.put(item).map_err(FileError::at("write", path))?;
+        self.unsynced += item.len();
+        if self.unsynced > SYNC_EVERY {
+            // A big sync at the end would hold up the commits beside it.
+            self.unsynced = 0;
+            self.encoder.get_ref().get_ref().sync_data().map_err(FileError::at("sync", path))?;
+        }
         Ok(())
     }
 
     fn commit(self: Box<Self>, end: Lsn) -> Result<CheckpointInfo, StoreError> {
-        let FileCheckpoint { encoder, start, unfinished } = *self;
+        let FileCheckpoint { encoder, start, unfinished, .. } = *self;
         let durable = Lsn::new(unfinished.owner.durable.load(Ordering::Acquire));
         if end > durable || start > durable.next() {
             return Err(StoreError::ahead(start, end, durable));

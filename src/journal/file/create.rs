@@ -23,14 +23,16 @@ use crate::journal::segment::SegmentHeader;
 
 /// Makes the directory itself.
 pub(super) fn make_root(layout: &Layout) -> Result<(), FileError> {
-    if layout.root.is_dir() {
-        return Ok(());
-    }
+    let missing = layout.root.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.is_dir()).count();
     fs::create_dir_all(&layout.root).map_err(FileError::at("create", &layout.root))?;
-    match layout.root.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => layout::sync_dir(parent),
-        _ => layout::sync_dir(Path::new(".")),
+    // Every name that is new, and that of the directory itself in any case: an earlier start may have ended before this.
+    for path in layout.root.ancestors().take(missing.max(1)) {
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => layout::sync_dir(parent)?,
+            _ => layout::sync_dir(Path::new("."))?,
+        }
     }
+    Ok(())
 }
 
 /// Locks the directory until the returned file is dropped.
@@ -48,8 +50,9 @@ pub(super) fn lock_root(layout: &Layout) -> Result<File, OpenError> {
 /// Reads the identity, finishing or doing the creation where there is none.
 pub(super) fn open_or_create(layout: &Layout, options: &FileOptions) -> Result<Identity, OpenError> {
     let temporary = layout.root.join("identity.tmp");
-    if !layout.identity.exists() {
-        if layout.journal.exists() {
+    let exists = |path: &Path| path.try_exists().map_err(FileError::at("look at", path));
+    if !exists(&layout.identity)? {
+        if exists(&layout.journal)? {
             if read_identity(&temporary).is_err() {
                 return Err(OpenError::IdentityMissing { dir: layout.root.clone() });
             }
