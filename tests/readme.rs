@@ -17,8 +17,10 @@ fn table(header: &str) -> Vec<Vec<&'static str>> {
 #[test]
 fn it_lists_every_reason() {
     let said: Vec<_> = table("| reason |").into_iter().map(|row| row.join(" ")).collect();
-    let known: Vec<_> =
-        REASONS.iter().map(|reason| format!("{} {} {}", reason.name, code_name(reason.code), reason.meaning)).collect();
+    let known: Vec<_> = REASONS
+        .iter()
+        .map(|reason| format!("`{}` {} {}", reason.name, code_name(reason.code), reason.meaning))
+        .collect();
     assert_eq!(said, known);
 }
 

@@ -166,7 +166,7 @@ fn what_the_engine_looks_like_is_shown() {
         journal_durable: 11,
         read_only: true,
         due_lag: Duration::from_millis(1_500),
-        clock_offset: -0.25,
+        clock: crate::clock::ClockState { offset_to_wall_us: -250_000, alarm: true },
         ..Stats::default()
     };
     drop(metrics.render(Some(&stats)));
@@ -181,6 +181,7 @@ fn what_the_engine_looks_like_is_shown() {
         ("tplus_read_only", "1"),
         ("tplus_due_lag_seconds", "1.5"),
         ("tplus_clock_offset_seconds", "-0.25"),
+        ("tplus_clock_alarm", "1"),
         ("tplus_serving", "0"),
     ] {
         assert_eq!(value(&metrics, series), expected, "{series}");

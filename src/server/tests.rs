@@ -92,16 +92,17 @@ async fn errors_of_the_transport_have_a_reason_too() {
 #[tokio::test]
 async fn an_engine_that_does_not_open_ends_the_server() {
     let (_channel, _, opening, task) = starting().await;
-    opening.send(Err("the journal is damaged at 4711".into())).unwrap();
+    let inconsistent = engine::OpenError::Inconsistent("merchant m1 has lost a cent".into());
+    opening.send(Err(OpenFailure::Engine(inconsistent))).unwrap();
     let error = task.await.unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the journal is damaged at 4711");
+    assert_eq!(error.to_string(), "the recovered state is not consistent: merchant m1 has lost a cent");
 }
 
 #[tokio::test]
 async fn a_recovery_that_panics_ends_the_server() {
     let options = ServerOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServerOptions::default() };
     let ended = serve(options, Arc::new(Metrics::new()), || panic!("as asked for"), |_| {}, pending()).await;
-    assert_eq!(ended.unwrap_err().to_string(), "recovery panicked");
+    assert_eq!(ended.unwrap_err().to_string(), "the recovery broke off");
 }
 
 #[tokio::test]
@@ -111,7 +112,7 @@ async fn a_signal_does_not_wait_for_recovery() {
     let (opening, opened) = std::sync::mpsc::channel::<()>();
     let open = move || {
         opened.recv().unwrap_or_default();
-        Err("nobody waits for this".into())
+        Err(OpenFailure::BrokeOff)
     };
     let ended = serve(options, Arc::new(Metrics::new()), open, |_| {}, ready(())).await;
     assert!(ended.is_ok());
