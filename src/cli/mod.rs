@@ -67,7 +67,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().after_help(Exit::help()).try_get_matches_from(args)?;
+    let command = Cli::command();
+    let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    let matches = command.after_help(after + &Exit::help()).try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -105,7 +107,7 @@ mod tests {
         assert!(parsed("tplus").unwrap().command.is_none());
         let bare = parsed("tplus --data-dir there").unwrap();
         assert!(bare.command.is_none());
-        assert_eq!(bare.serve.data_dir.as_deref(), Some("there".as_ref()));
+        assert_eq!(bare.serve.data_dir.as_deref(), Some("there"));
         assert!(matches!(parsed("tplus serve --data-dir there").unwrap().command, Some(Command::Serve(_))));
     }
 

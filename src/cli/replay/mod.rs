@@ -89,13 +89,14 @@ async fn replay(args: &Args, extent: Extent) -> Result<Report, Failure> {
 
 /// The time of a server that can be used.
 async fn manual_clock(server: &Server, args: &Args, extent: Extent) -> Result<Timestamp, Failure> {
-    let (now, mode) =
-        server.clock().await.map_err(|error| failed(&format!("asking {} for its clock", args.server.uri()), error))?;
+    let uri = args.server.uri().to_string();
+    let address = uri.trim_end_matches('/');
+    let asked = server.clock().await;
+    let (now, mode) = asked.map_err(|error| failed(&format!("asking {address} for its clock"), error))?;
     if mode == ClockMode::Manual {
         return Ok(now);
     }
-    Err(Failure::new(Exit::Failed, format!("the clock of {} is not manual", args.server.uri()))
-        .hint(start_hint(extent.earliest)))
+    Err(Failure::new(Exit::Failed, format!("the clock of {address} is not manual")).hint(start_hint(extent.earliest)))
 }
 
 fn start_hint(start: Timestamp) -> String {

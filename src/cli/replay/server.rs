@@ -1,6 +1,6 @@
 //! The server at the other end, asked patiently: what cannot be reached or is overloaded is asked again, with the same ids.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, iter, time::Duration};
 
 use prost_types::Timestamp as Instant;
 use rust_decimal::Decimal;
@@ -13,6 +13,7 @@ use tonic_types::StatusExt as _;
 use super::input::Row;
 use crate::{
     domain::{MerchantId, Money, Timestamp},
+    grpc::convert::code_name,
     proto::v1::{
         AdvanceClockRequest, ClassifyOrderRequest, ClassifyOrderResponse, ClockMode, GetClockRequest, GetMarginRequest,
         GetMarginResponse, ModifyGuaranteeRequest, clock_service_client::ClockServiceClient,
@@ -35,7 +36,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 pub(super) enum CallError {
     /// It answered with an error, or could not be reached.
     #[error("{}", told(.0))]
-    Status(#[source] Status),
+    Status(Status),
     /// It did not answer.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent,
@@ -65,22 +66,12 @@ impl CallError {
     }
 }
 
-/// `FAILED_PRECONDITION: the message (THE_REASON)`.
+/// `FAILED_PRECONDITION: the message (THE_REASON)`, and for a broken connection what broke it.
 fn told(status: &Status) -> String {
     let reason = status.get_details_error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    format!("{}: {}{reason}", code_name(status.code()), status.message())
-}
-
-/// The code as the API writes it.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
+    let root = iter::successors(status.source(), |cause| (*cause).source()).last();
+    let root = root.map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}: {}{reason}{root}", code_name(status.code()), status.message())
 }
 
 /// A server on the manual clock.
@@ -207,12 +198,6 @@ fn wire(at: Timestamp) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_named_as_the_api_names_them() {
-        assert_eq!(code_name(Code::FailedPrecondition), "FAILED_PRECONDITION");
-        assert_eq!(code_name(Code::Unavailable), "UNAVAILABLE");
-    }
 
     #[test]
     fn instants_survive_the_wire() {

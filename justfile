@@ -1,0 +1,23 @@
+# What there is to do.
+default:
+    @just --list
+
+# Everything that has to hold before a change goes in; the same that CI runs.
+check:
+    .ci/run
+
+# The slow runs: 200 kills, and many more random histories.
+long: kill
+    TPLUS_TRACES=2000 PROPTEST_CASES=20000 cargo test --locked
+
+# Kills a server `rounds` times while clients talk to it.
+kill rounds="200":
+    TPLUS_KILL_ROUNDS={{ rounds }} cargo test --locked --test restart -- --nocapture
+
+# Serves with the manual clock, on a data directory that is thrown away.
+play start="2026-01-01T00:00:00Z":
+    cargo run --locked -- serve --data-dir "$(mktemp -d)/data" --clock manual --clock-start {{ start }}
+
+# How fast it is.
+bench:
+    cargo bench --locked
