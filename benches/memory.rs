@@ -1,6 +1,7 @@
 //! How many bytes of memory a merchant and a remembered order take, as the operating system counts them.
 //!
 //! `cargo bench --bench memory`
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
 
 #[path = "support/mod.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! A million merchants have a release due in the same instant: how long does a classification wait meanwhile?
 //!
 //! `cargo bench --bench stall`, or with another number of merchants: `cargo bench --bench stall -- 100000`.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
 
 #[path = "support/mod.rs"]
 mod support;

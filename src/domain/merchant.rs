@@ -168,7 +168,7 @@ impl Merchant {
             "a balance is below zero"
         } else if self.frozen > self.guarantee {
             "more is frozen than the guarantee"
-        } else if !self.available.is_zero() && !(self.gap().is_zero() && self.debt.is_zero()) {
+        } else if !self.available.is_zero() && (!self.gap().is_zero() || !self.debt.is_zero()) {
             "money is available beside a gap or a debt"
         } else if !self.gap().is_zero() && !self.releases.is_empty() {
             "money is releasing beside a gap"

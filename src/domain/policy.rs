@@ -1,6 +1,6 @@
 //! The rules as data.
 
-use std::{fmt, time::Duration};
+use std::{cmp::Reverse, fmt, time::Duration};
 
 use super::{Calendar, Cycle, Day, DayTotals, Money, Timestamp};
 
@@ -177,7 +177,7 @@ impl Policy {
     /// # Errors
     /// Names the first key that is wrong.
     pub fn validated(mut self) -> Result<Self, InvalidPolicy> {
-        self.tiers.sort_by(|a, b| b.above.cmp(&a.above));
+        self.tiers.sort_by_key(|tier| Reverse(tier.above));
         self.check_multiples()?;
         check("calendar.day_start", self.calendar.day_start < hours(24), "has to be below 24:00")?;
         check("settlement.quick_days", self.quick_days >= 1, "has to be at least 1")?;
@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_policy_that_contradicts_itself_is_refused_by_key() {
-        let broken: [(&str, fn(&mut Policy)); 7] = [
+        type Break = fn(&mut Policy);
+        let broken: [(&str, Break); 7] = [
             ("quota.base_multiple", |p| p.base_multiple = 0),
             ("quota.base_multiple", |p| p.base_multiple = 4),
             ("quota.tiers", |p| p.tiers.push(Tier { above: Money::from_dollars(1_000), multiple: 4 })),

@@ -1,3 +1,5 @@
+//! What a scraper sees.
+
 use std::{convert::Infallible, future::ready};
 
 use ::http::{HeaderMap, HeaderValue, Request, Response};

@@ -17,9 +17,10 @@ pub(crate) struct Refusal {
 }
 
 impl PartialEq for Refusal {
-    /// Where one of the two blames no field, the codes decide.
+    /// The model blames one field, or none; the server blames all that are to blame.
     fn eq(&self, other: &Self) -> bool {
-        self.code == other.code && (self.fields == other.fields || self.fields.is_empty() || other.fields.is_empty())
+        let within = |few: &[String], many: &[String]| few.iter().all(|field| many.contains(field));
+        self.code == other.code && (within(&self.fields, &other.fields) || within(&other.fields, &self.fields))
     }
 }
 

@@ -1,3 +1,5 @@
+//! What requests may not say, and what is answered.
+
 use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*};
