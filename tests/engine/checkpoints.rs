@@ -11,7 +11,7 @@ use std::{
 
 use tplus::{
     domain::{GuaranteeModified, Margin, OrderClassified},
-    engine::Engine,
+    engine::{Engine, Options},
     journal::{CheckpointInfo, FileOptions, FileStore, Half, MemoryStore, NewDirectory, Store, Unsynced},
 };
 
@@ -164,6 +164,18 @@ fn a_checkpoint_of_what_never_became_durable_is_none() {
     assert!(rig.engine.checkpoint().is_err());
     assert!(rig.engine.checkpoint().is_err(), "a checkpoint that was given up stands in no other's way");
     assert!(rig.store.checkpoints().unwrap().is_empty());
+}
+
+#[test]
+fn the_background_task_writes_them_by_itself() {
+    let rig = Rig::manual(&MemoryStore::new(), Options { checkpoint_every: 1_000, ..busy() });
+    for n in 0..100 {
+        assert!(rig.engine.submit(&order("m", &format!("o{n}"), 1)).result.is_ok());
+    }
+    until("a checkpoint is written", || !rig.store.checkpoints().unwrap().is_empty());
+    let recovered = Rig::manual(&rig.store.crash(Unsynced::Dropped), quiet());
+    assert!(recovered.recovered.checkpoint.is_some());
+    assert_eq!(recovered.margin("m"), rig.margin("m"));
 }
 
 fn files(directory: &Path, create: bool) -> Arc<FileStore> {

@@ -197,3 +197,34 @@ fn wherever_it_crashes_what_was_answered_stands() {
         }
     }
 }
+
+/// With the manual clock nothing but the merchant's own last record is held.
+#[test]
+fn all_that_is_told_of_a_merchant_waits_for_its_last_record() {
+    let rig = Rig::manual(&MemoryStore::new(), quiet());
+    let engine = &rig.engine;
+    rig.execute(order("m", "durable", 1)).unwrap();
+    rig.faults().hold(Half::Sync);
+    let new = Begun::held("an order", engine.execute(order("m", "o", 1)));
+    let replay = Begun::held("a replay", engine.execute(order("m", "durable", 1)));
+    let conflict = Begun::held("a conflict", engine.execute(order("m", "durable", 2)));
+    let refused = Begun::held("a refusal", engine.execute(import("m", "i", 1)));
+    let read = Begun::held("a read", rig.read("m"));
+    rig.faults().release(Half::Sync);
+    assert!(!new.finish().unwrap().replayed);
+    assert!(replay.finish().unwrap().replayed);
+    assert_eq!(conflict.finish(), Err(Rejection::Conflict { field: "price" }.into()));
+    assert_eq!(refused.finish(), Err(Rejection::MerchantOpen.into()));
+    assert_eq!(read.finish().unwrap().quota.used.all, Money::from_cents(2));
+}
+
+#[test]
+fn an_engine_that_is_closed_takes_nothing_and_has_kept_everything() {
+    let rig = Rig::manual(&MemoryStore::new(), quiet());
+    let submitted = rig.engine.submit(&order("m", "o", 1));
+    rig.engine.close().unwrap();
+    assert!(rig.engine.stats().journal_durable >= submitted.rests_on.get());
+    unavailable("an order", rig.execute(order("m", "p", 1)));
+    unavailable("an advance", wait(rig.engine.advance_clock(NOON.after(HOUR))));
+    rig.engine.close().expect("a second time is one too many, and does no harm");
+}
