@@ -300,13 +300,15 @@ impl Engine {
     /// # Errors
     /// When the clock is not manual, the instant has passed or lies after [`Timestamp::MAX`], or the journal takes no more.
     pub async fn advance_clock(&self, to: Timestamp) -> Result<Timestamp, EngineError> {
+        if self.clock_mode() == Mode::System {
+            return Err(Rejection::ClockNotManual.into());
+        }
         if to > Timestamp::MAX {
             let reason = format!("has to be at most {}", Timestamp::MAX);
             return Err(Rejection::Invalid { field: "to", reason }.into());
         }
         let given = match self.time.advance(to, &self.journal)? {
             Advance::Done(given) => given,
-            Advance::NotManual => return Err(Rejection::ClockNotManual.into()),
             Advance::Backwards(given) => {
                 self.journal.wait_durable(given.rests_on).await?;
                 return Err(Rejection::ClockBackwards { now: given.now }.into());
@@ -346,7 +348,7 @@ impl Engine {
     /// Writes a checkpoint now.
     ///
     /// # Errors
-    /// When the files cannot be written or the journal has failed; the older checkpoints stand.
+    /// When the files cannot be written, the journal has failed, or another checkpoint is being written; the older ones stand.
     pub fn checkpoint(&self) -> Result<Written, CheckpointError> {
         checkpoint::write(self)
     }

@@ -227,9 +227,10 @@ impl State {
     }
 
     fn into_engine(self, clock: Clock, journal: Journal, options: Options) -> Result<Engine, OpenError> {
-        let first_start = self.clock.is_none();
-        let time = Time::new(clock, self.clock.unwrap_or(Timestamp::MIN));
-        if first_start && time.clock().mode() == Mode::Manual {
+        let until = self.clock.unwrap_or(Timestamp::MIN);
+        let time = Time::new(clock, until);
+        // A manual clock that begins, or that begins later than it stood.
+        if time.clock().mode() == Mode::Manual && time.peek() > until {
             time.record_advance(time.peek(), &journal)?;
         }
         let policy = policy_in_force(self.policy, options.policy, &time, &journal)?;

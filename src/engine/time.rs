@@ -129,11 +129,8 @@ impl Time {
         (self.clock.mode() == Mode::Manual).then(|| self.gate.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Moves the manual clock, when no command is in flight.
+    /// Moves the clock, which has to be manual, when no command is in flight.
     pub(super) fn advance(&self, to: Timestamp, journal: &Journal) -> Result<Advance, AppendError> {
-        if self.clock.mode() == Mode::System {
-            return Ok(Advance::NotManual);
-        }
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let now = self.peek();
         if to < now {
@@ -166,7 +163,6 @@ impl Time {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Advance {
     Done(Given),
-    NotManual,
     /// Refused, as it stands here.
     Backwards(Given),
 }

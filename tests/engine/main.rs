@@ -18,3 +18,4 @@ mod policy;
 mod rig;
 mod room;
 mod time;
+mod told;
