@@ -173,11 +173,12 @@ impl World {
     async fn audit(&mut self, address: &str, settled: u64) {
         let to = Calls::to(address);
         let now = to.clock().await.unwrap();
-        let (latest, count) = {
-            let ledger = self.ledger.lock().unwrap();
-            (ledger.latest, ledger.sent.len() as u64)
+        let count = {
+            let mut ledger = self.ledger.lock().unwrap();
+            assert!(now >= ledger.latest, "the clock went back from {} to {now}", ledger.latest);
+            ledger.saw(now);
+            ledger.sent.len() as u64
         };
-        assert!(now >= latest, "the clock went back from {latest} to {now}");
         let sample: Vec<u64> = (0..SAMPLE.min(settled)).map(|_| self.random.below(settled)).collect();
         for number in sample.into_iter().chain(settled..count) {
             self.hold_to(&to, usize::try_from(number).unwrap()).await;
