@@ -144,8 +144,7 @@ impl Command for ClassifyOrder {
         let completed_at = self.check_age(context)?;
         let policy = &context.in_force.policy;
         let day = policy.calendar.day_of(completed_at);
-        let multiple = policy.multiple(merchant.historical_profit);
-        let quota = policy.base(merchant.guarantee, merchant.frozen).times(multiple);
+        let (multiple, quota) = policy.quota(merchant.guarantee, merchant.frozen, merchant.historical_profit);
         let before = policy.counted(merchant.totals(day));
         let cycle = if before + self.price <= quota { Cycle::Quick } else { Cycle::Standard };
         let counts = policy.counts == QuotaCounts::All || cycle == Cycle::Quick;
@@ -283,12 +282,12 @@ fn same(field: &'static str, holds: bool) -> Result<(), Rejection> {
 fn receipt_of_today(merchant: &Merchant, guarantee: Money, frozen: Money, context: &Context<'_>) -> Receipt {
     let policy = &context.in_force.policy;
     let day = policy.calendar.day_of(context.now);
-    let multiple = policy.multiple(merchant.historical_profit);
+    let (multiple, quota) = policy.quota(guarantee, frozen, merchant.historical_profit);
     let total = policy.counted(merchant.totals(day));
     Receipt {
         policy_version: context.in_force.version,
         multiple,
-        quota: policy.base(guarantee, frozen).times(multiple),
+        quota,
         day_total_before: total,
         day_total_after: total,
         resets_at: policy.calendar.end_of(day),

@@ -102,9 +102,8 @@ impl Merchant {
     fn quota(&self, now: Timestamp, in_force: &InForce) -> DayQuota {
         let policy = &in_force.policy;
         let day = policy.calendar.day_of(now);
-        let multiple = policy.multiple(self.historical_profit);
+        let (multiple, limit) = policy.quota(self.guarantee, self.frozen, self.historical_profit);
         let used = self.totals(day);
-        let limit = policy.base(self.guarantee, self.frozen).times(multiple);
         DayQuota {
             limit,
             limit_by_guarantee: self.guarantee.times(multiple),

@@ -156,12 +156,14 @@ impl Policy {
         }
     }
 
-    /// What the quota is a multiple of.
-    pub const fn base(&self, guarantee: Money, frozen: Money) -> Money {
-        match self.basis {
+    /// The multiple of a merchant, and its quick settlement quota of a day.
+    pub fn quota(&self, guarantee: Money, frozen: Money, historical_profit: Money) -> (u32, Money) {
+        let multiple = self.multiple(historical_profit);
+        let base = match self.basis {
             QuotaBasis::Guarantee => guarantee,
             QuotaBasis::Frozen => frozen,
-        }
+        };
+        (multiple, base.times(multiple))
     }
 
     /// Settlement days from completion to settlement.

@@ -24,6 +24,8 @@ use crate::{
 
 /// How often a call is tried.
 const TRIES: u32 = 12;
+/// How often the first call is tried, which tells whether anybody is there: long enough for a server that is just starting.
+const FIRST_TRIES: u32 = 6;
 /// How long a single try may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait before the second try; doubled from try to try.
@@ -95,17 +97,20 @@ impl Server {
         }
     }
 
-    /// The engine's time, and what moves it. Asked for once only: the first call tells whether anybody is there.
+    /// The engine's time, and what moves it. To be asked for first.
     pub(super) async fn clock(&self) -> Result<(Timestamp, ClockMode), CallError> {
-        let mut client = self.clock.clone();
-        let clock = once(client.get_clock(GetClockRequest {})).await?;
+        let clock = patiently(FIRST_TRIES, || {
+            let mut client = self.clock.clone();
+            async move { client.get_clock(GetClockRequest {}).await }
+        });
+        let clock = clock.await?;
         Ok((instant(clock.now, "time")?, clock.mode()))
     }
 
     /// Moves the clock, and tells where it stands.
     pub(super) async fn advance(&self, to: Timestamp) -> Result<Timestamp, CallError> {
         let request = AdvanceClockRequest { to: Some(wire(to)) };
-        let clock = patiently(|| {
+        let clock = patiently(TRIES, || {
             let mut client = self.clock.clone();
             async move { client.advance_clock(request).await }
         });
@@ -121,7 +126,7 @@ impl Server {
             completed_at: Some(wire(row.completed_at)),
             ..ClassifyOrderRequest::default()
         };
-        patiently(|| {
+        patiently(TRIES, || {
             let (mut client, request) = (self.orders.clone(), request.clone());
             async move { client.classify_order(request).await }
         })
@@ -136,7 +141,7 @@ impl Server {
             request_id: format!("replay-guarantee-{dollars}"),
             ..ModifyGuaranteeRequest::default()
         };
-        let modified = patiently(|| {
+        let modified = patiently(TRIES, || {
             let (mut client, request) = (self.guarantees.clone(), request.clone());
             async move { client.modify_guarantee(request).await }
         });
@@ -146,7 +151,7 @@ impl Server {
     /// All balances of a merchant.
     pub(super) async fn margin(&self, seller: &MerchantId) -> Result<GetMarginResponse, CallError> {
         let request = GetMarginRequest { merchant_id: seller.to_string() };
-        patiently(|| {
+        patiently(TRIES, || {
             let (mut client, request) = (self.margins.clone(), request.clone());
             async move { client.get_margin(request).await }
         })
@@ -154,7 +159,7 @@ impl Server {
     }
 }
 
-async fn patiently<T, Call>(mut call: impl FnMut() -> Call) -> Result<T, CallError>
+async fn patiently<T, Call>(most: u32, mut call: impl FnMut() -> Call) -> Result<T, CallError>
 where
     Call: Future<Output = Result<Response<T>, Status>>,
 {
@@ -165,7 +170,7 @@ where
             Err(error) => error,
         };
         match error.wait(tries) {
-            Some(wait) if tries < TRIES => tokio::time::sleep(wait).await,
+            Some(wait) if tries < most => tokio::time::sleep(wait).await,
             _ => return Err(error),
         }
         tries += 1;
