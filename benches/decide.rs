@@ -1,5 +1,5 @@
 //! The rules alone: what a decision costs, without engine, journal or wire.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
 
 use divan::{Bencher, black_box};
 use tplus::domain::{

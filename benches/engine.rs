@@ -1,7 +1,7 @@
 //! From one submit to a durable answer over loopback.
 //!
 //! Over the wire, client and server share the machine: the figures are those of both together.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
 
 #[path = "support/mod.rs"]
 mod support;

@@ -1,12 +1,12 @@
 //! How many bytes of memory a merchant and a remembered order take, as the operating system counts them.
 //!
 //! `cargo bench --bench memory`
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench that cannot go on may fail")]
 
 #[path = "support/mod.rs"]
 mod support;
 
-use support::{directory, engine, file_store, guarantee, order};
+use support::{directory, engine, file_store, guarantee, order, submit};
 
 const MERCHANTS: u64 = 1_000_000;
 const ORDERS: u64 = 4_000_000;
@@ -16,17 +16,11 @@ fn main() {
     let engine = engine(file_store(&dir));
     let empty = resident();
     for merchant in 0..MERCHANTS {
-        let submitted = engine.submit(&guarantee(merchant, "guarantee", 100));
-        if merchant % 10_000 == 0 {
-            engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable");
-        }
+        submit(&engine, &guarantee(merchant, "guarantee", 100));
     }
     let merchants = resident();
     for number in 0..ORDERS {
-        let submitted = engine.submit(&order(number % MERCHANTS, number));
-        if number % 10_000 == 0 {
-            engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable");
-        }
+        submit(&engine, &order(number % MERCHANTS, number));
     }
     let orders = resident();
     let bytes = engine.journal().bytes_appended();

@@ -6,8 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use tempfile::TempDir;
 use tplus::{
     clock::{Clock, ManualClock},
-    domain::{ClassifyOrder, Id, ModifyGuarantee, Money, Timestamp},
-    engine::{Engine, Options, Request},
+    domain::{ClassifyOrder, Command, Id, ModifyGuarantee, Money, Timestamp},
+    engine::{Engine, EngineError, Options, Request},
     journal::{FileOptions, FileStore, NewDirectory, Store},
 };
 
@@ -32,6 +32,23 @@ pub(crate) fn engine(store: impl Store) -> Arc<Engine> {
     let clock = |floor| Ok(Clock::Manual(ManualClock::start(START.micros(), floor)));
     let options = Options { max_in_flight: 1 << 20, checkpoint_every: u64::MAX, ..Options::default() };
     Engine::open(Arc::new(store), [3; 16], clock, options).expect("an engine").0
+}
+
+/// Submits, and tries again while the next journal file is being prepared. Waits for the disk now and then, so that the queue
+/// stays short.
+pub(crate) fn submit<C: Command>(engine: &Engine, request: &Request<C>) {
+    loop {
+        let submitted = engine.submit(request);
+        match submitted.result {
+            Ok(_) if submitted.rests_on.get() % 1_000 != 0 => return,
+            Ok(_) => return engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable"),
+            Err(EngineError::ReadOnly { .. }) => {
+                engine.journal().wait_durable_blocking(engine.journal().last()).expect("durable");
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// An order of a merchant.
