@@ -89,6 +89,9 @@ impl Time {
 
     fn extend(&self, now: i64, journal: &Journal) -> Result<(), AppendError> {
         let _leasing = self.leasing();
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(AppendError::Closed);
+        }
         if now <= self.until.load(Ordering::Acquire) {
             return Ok(());
         }
