@@ -40,7 +40,7 @@ pub(crate) fn submit<C: Command>(engine: &Engine, request: &Request<C>) {
     loop {
         let submitted = engine.submit(request);
         match submitted.result {
-            Ok(_) if submitted.rests_on.get() % 1_000 != 0 => return,
+            Ok(_) if !submitted.rests_on.get().is_multiple_of(1_000) => return,
             Ok(_) => return engine.journal().wait_durable_blocking(submitted.rests_on).expect("durable"),
             Err(EngineError::ReadOnly { .. }) => {
                 engine.journal().wait_durable_blocking(engine.journal().last()).expect("durable");
