@@ -29,13 +29,9 @@ pub struct Recovered {
     pub merchants: u64,
     /// Remembered orders.
     pub orders: u64,
-    /// The last record.
-    pub last: Lsn,
-    /// Records replayed after the checkpoint.
-    pub replayed: u64,
     /// Where the checkpoint that was used begins the replay; none without one.
     pub checkpoint: Option<Lsn>,
-    /// What of an unfinished batch was dropped.
+    /// Where the journal ends, how many records were replayed, and what of an unfinished batch was dropped.
     pub tail: Tail,
 }
 
@@ -95,8 +91,6 @@ impl Engine {
         let recovered = Recovered {
             merchants: state.merchants.len() as u64,
             orders: state.decided.counts().orders,
-            last: tail.last,
-            replayed: tail.visited,
             checkpoint,
             tail,
         };
@@ -110,12 +104,25 @@ impl Engine {
     }
 }
 
-/// Hands the journal's news to the engine's observer.
+/// Hands the journal's news to the engine's observer and to the log.
 struct Forward(Arc<dyn Observer>);
 
 impl journal::Observer for Forward {
     fn batch_committed(&self, records: usize, bytes: usize, write: std::time::Duration, sync: std::time::Duration) {
         self.0.batch_committed(records, bytes, write, sync);
+    }
+
+    fn room_changed(&self, read_only: bool) {
+        if read_only {
+            tracing::warn!("no room in the journal: commands are refused until there is some");
+        } else {
+            tracing::info!("there is room in the journal again");
+        }
+    }
+
+    /// Callers are told only that the journal has failed; what failed, and where, is said here.
+    fn poisoned(&self, fault: &JournalFault) {
+        tracing::error!(%fault, "nothing can be recorded any more");
     }
 }
 

@@ -58,7 +58,7 @@ const CLOCK: &str = "clock";
 /// Opens the data directory that a configuration names, creates it if there is none, and recovers the engine from it.
 ///
 /// # Errors
-/// See [`OpenFailure`]; nothing was changed then, but for the creation of an empty directory.
+/// See [`OpenFailure`]. What was acknowledged is untouched then; an empty directory may have been created, an unfinished batch dropped.
 pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, OpenFailure> {
     let began = Instant::now();
     let policy = config.policy.as_ref().map(read_policy).transpose()?;
@@ -89,8 +89,8 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
     let recovered = Recovered {
         merchants: found.merchants,
         orders: found.orders,
-        records: found.replayed,
-        last: found.last.get(),
+        records: found.tail.visited,
+        last: found.tail.last.get(),
         took: began.elapsed(),
     };
     Ok(Opened { engine, data: config.data_dir.display().to_string(), recovered })

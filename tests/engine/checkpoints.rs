@@ -119,14 +119,14 @@ fn a_start_from_any_checkpoint_or_none_comes_to_the_same() {
         damage(&store, &kept[..damaged]);
         let recovered = Rig::manual(&store, quiet());
         assert_eq!(recovered.recovered.checkpoint, kept.get(damaged).map(|checkpoint| checkpoint.start));
-        assert_eq!(recovered.recovered.last.get(), rig.last());
+        assert_eq!(recovered.recovered.tail.last.get(), rig.last());
         recovered.engine.check().unwrap();
         assert_eq!(told(&recovered.engine), expected, "with {damaged} checkpoints damaged");
         assert_eq!(recovered.now(), rig.now());
         // A damaged one is not counted among those that are kept, and the next start uses the new one.
         recovered.engine.checkpoint().unwrap();
         let again = Rig::manual(&store.crash(Unsynced::Dropped), quiet());
-        assert_eq!(again.recovered.replayed, 0);
+        assert_eq!(again.recovered.tail.visited, 0);
         assert_eq!(told(&again.engine), expected);
     }
 }
