@@ -16,7 +16,8 @@ use super::Setup;
 pub(super) fn open(setup: &Setup, directory: &Path, metrics: Arc<Metrics>) -> Result<Opened, OpenFailure> {
     let create = NewDirectory { id: [1; 16], fingerprint_key: [2; 16], attributes: Vec::new() };
     let faults = Some(Arc::clone(&setup.faults));
-    let options = FileOptions { segment_size: 1 << 20, create: Some(create), faults, ..FileOptions::default() };
+    let options =
+        FileOptions { segment_size: setup.segment_size, create: Some(create), faults, ..FileOptions::default() };
     let store = FileStore::open(directory, options)?;
     let options = engine::Options {
         limits: setup.limits,

@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) max_in_flight: usize,
+    pub(crate) segment_size: u64,
     /// Makes commits fail, or holds them back.
     pub(crate) faults: Arc<Faults>,
     pub(crate) drain_deadline: Duration,
@@ -42,6 +43,7 @@ impl Default for Setup {
             policy: Policy::default(),
             limits: Limits::default(),
             max_in_flight: 16_384,
+            segment_size: 1 << 20,
             faults: Arc::default(),
             drain_deadline: Duration::from_secs(10),
         }
