@@ -6,10 +6,13 @@ use prost::Message as _;
 
 const PUBLIC: &[&str] = &[
     "tplus/v1/clock_service.proto",
+    "tplus/v1/dispute_service.proto",
+    "tplus/v1/event_service.proto",
     "tplus/v1/guarantee_service.proto",
     "tplus/v1/margin_service.proto",
     "tplus/v1/merchant_service.proto",
     "tplus/v1/order_service.proto",
+    "tplus/v1/policy_service.proto",
 ];
 const JOURNAL: &[&str] = &["tplus/journal/v1/checkpoint.proto", "tplus/journal/v1/record.proto"];
 

@@ -12,8 +12,13 @@ pub type OrderId = Id<kind::Order>;
 /// Which request; unique within the merchant over all methods, and apart from order ids.
 pub type RequestId = Id<kind::Request>;
 
+/// A category of goods that a merchant trades in.
+pub type Category = Id<kind::Category>;
+
 /// The kinds of ids: types without values.
 mod kind {
+    /// Names a category of goods.
+    pub enum Category {}
     /// Names a merchant.
     pub enum Merchant {}
     /// Names an order of a merchant.

@@ -1,6 +1,6 @@
 //! The state of one merchant.
 
-use super::{Cycle, Day, Income, Money, Timestamp};
+use super::{Category, Charge, Cycle, Day, Income, Money, RequestId, Timestamp};
 
 /// Where a merchant's money is, and what is still to come.
 ///
@@ -8,27 +8,33 @@ use super::{Cycle, Day, Income, Money, Timestamp};
 ///            ClassifyOrder             settles_at                  waterfall
 ///   order ──────────────────▶ pending ────────────▶ income ─┬─▶ 1. debt
 ///                                                     ▲     ├─▶ 2. gap ──▶ frozen ──┐ lowering
-///                                              due_at │     └─▶ 3. available        │ the guarantee
-///                                                     └──────────── releasing ◀─────┘
+///     paid in, overturned, withdrawal failed, credit ─┤     └─▶ 3. available        │ the guarantee
+///                                                     └──── due_at, no hold ── releasing ◀┘
 ///                            raising takes back: releasing, then available ──▶ frozen
+///                            a deduction takes: releasing, frozen, available, then debt
+///                            a charge (reversal, returned payment, debit) takes: available, then debt
 /// ```
 ///
 /// Always: frozen ≤ guarantee; every balance ≥ 0; a gap or a debt means available = 0; a gap means nothing is releasing; and
-/// money is conserved: settled + imported = frozen + releasing + available − debt ([`Merchant::check`]).
+/// money is conserved: what came in is what is held, less debt, plus what went out ([`Merchant::check`]).
 ///
 /// Changed by [`Merchant::apply`] alone; the default is a merchant that was never opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merchant {
+    /// How many facts there are about the merchant.
+    pub(crate) facts: u64,
     /// What the merchant has opted for; whole dollars.
     pub(crate) guarantee: Money,
     /// The part of it that is really set aside.
     pub(crate) frozen: Money,
-    /// Since when there has been a gap.
-    pub(crate) gap_since: Option<Timestamp>,
+    /// The gap of now.
+    pub(crate) gap_standing: Lasting,
     /// What may be withdrawn.
     pub(crate) available: Money,
     /// What is owed.
     pub(crate) debt: Money,
+    /// The debt of now.
+    pub(crate) debt_standing: Lasting,
     /// Decides the multiple.
     pub(crate) historical_profit: Money,
     /// Money on its way back, by due time, then by number.
@@ -39,10 +45,41 @@ pub struct Merchant {
     pub(crate) pending: Vec<Pending>,
     /// The totals of recent days, by day.
     pub(crate) days: Vec<DayTotals>,
-    /// What ever came in.
+    /// Holds that stand, oldest first.
+    pub(crate) holds: Vec<Hold>,
+    /// Deductions that an appeal may still change, oldest first.
+    pub(crate) deductions: Vec<Deduction>,
+    /// The latest deduction of which something stands for good.
+    pub(crate) last_standing_deduction: Option<Timestamp>,
+    /// What the merchant trades in, in order.
+    pub(crate) categories: Vec<Category>,
+    /// Open, or on its way out.
+    pub(crate) stage: Stage,
+    /// What ever came in and went out.
     pub(crate) lifetime: Lifetime,
     /// Effective time of the last fact; none before the merchant was opened.
     pub(crate) last_effective_at: Option<Timestamp>,
+}
+
+/// A state that should not last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lasting {
+    /// Since when it has lasted; none: it does not.
+    pub since: Option<Timestamp>,
+    /// It has been warned of.
+    pub warned: bool,
+}
+
+/// Whether a merchant trades.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It does.
+    #[default]
+    Open,
+    /// It wants to end, and something is left to be done.
+    Closing,
+    /// It has ended.
+    Closed,
 }
 
 /// Money that has left the guarantee and is on its way back.
@@ -89,15 +126,69 @@ pub struct DayTotals {
     pub all: Money,
     /// Those that settle on T+2.
     pub quick: Money,
+    /// The use of the quota has been warned of.
+    pub warned: bool,
 }
 
-/// What ever came in.
+/// A hold that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The request that placed it.
+    pub id: RequestId,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+}
+
+/// A deduction that an appeal may still change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deduction {
+    /// The request that made it.
+    pub id: RequestId,
+    /// When it was made.
+    pub deducted_at: Timestamp,
+    /// Until when there may be an appeal; this instant included.
+    pub appeal_until: Timestamp,
+    /// An appeal is open.
+    pub appealed: bool,
+}
+
+/// What ever came in and went out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
     /// Profit that settled.
     pub settled: Money,
-    /// Money that was imported.
+    /// Money that was imported: balances less debt, so it may be below zero.
     pub imported: Money,
+    /// Payments.
+    pub paid_in: Money,
+    /// Adjustments in the merchant's favour.
+    pub credited: Money,
+    /// Withdrawals that came back.
+    pub withdrawals_failed: Money,
+    /// Deductions that were overturned.
+    pub overturned: Money,
+    /// Withdrawals.
+    pub withdrawn: Money,
+    /// Deductions.
+    pub deducted: Money,
+    /// Profit that was reversed after it had settled.
+    pub reversed: Money,
+    /// Payments that were returned.
+    pub payments_returned: Money,
+    /// Adjustments against the merchant.
+    pub debited: Money,
+}
+
+impl Lifetime {
+    /// All that came in.
+    pub fn came_in(&self) -> Money {
+        self.settled + self.imported + self.paid_in + self.credited + self.withdrawals_failed + self.overturned
+    }
+
+    /// All that went out.
+    pub fn went_out(&self) -> Money {
+        self.withdrawn + self.deducted + self.reversed + self.payments_returned + self.debited
+    }
 }
 
 /// A state in which money was made or lost, or which no rule leads to.
@@ -111,6 +202,16 @@ impl Merchant {
         self.last_effective_at.is_some()
     }
 
+    /// How many facts there are about the merchant: the number of its last entry.
+    pub const fn facts(&self) -> u64 {
+        self.facts
+    }
+
+    /// Whether it trades.
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
     /// What of the guarantee is missing.
     pub fn gap(&self) -> Money {
         self.guarantee.less_at_most(self.frozen)
@@ -121,9 +222,24 @@ impl Merchant {
         self.releases.iter().map(|release| release.amount).sum()
     }
 
+    /// The open releases, first due first.
+    pub fn releases(&self) -> &[Release] {
+        &self.releases
+    }
+
     /// All profit that has not settled.
     pub fn pending(&self) -> Money {
         self.pending.iter().map(|pending| pending.profit).sum()
+    }
+
+    /// Appeals that are open.
+    pub fn open_appeals(&self) -> usize {
+        self.deductions.iter().filter(|deduction| deduction.appealed).count()
+    }
+
+    /// What ever came in and went out.
+    pub const fn lifetime(&self) -> &Lifetime {
+        &self.lifetime
     }
 
     /// The totals of a settlement day.
@@ -136,11 +252,22 @@ impl Merchant {
             .unwrap_or(DayTotals { day, ..Default::default() })
     }
 
+    /// When the latest deduction was made of which anything stands.
+    pub fn last_deduction(&self) -> Option<Timestamp> {
+        self.deductions.last().map(|deduction| deduction.deducted_at).max(self.last_standing_deduction)
+    }
+
     /// Where an income would go: debt, then the gap, then available.
     pub(super) fn waterfall(&self, amount: Money) -> Income {
         let to_debt = amount.min(self.debt);
         let to_gap = (amount - to_debt).min(self.gap());
         Income { to_debt, to_gap, to_available: amount - to_debt - to_gap }
+    }
+
+    /// Where a charge would come from: available, then debt.
+    pub(super) fn charge(&self, amount: Money) -> Charge {
+        let from_available = amount.min(self.available);
+        Charge { from_available, to_debt: amount - from_available }
     }
 
     /// Drops the totals of days before this one, which no order can come late to any more. Not a fact: no answer rests on them.
@@ -160,9 +287,8 @@ impl Merchant {
     pub fn check(&self) -> Result<(), Imbalance> {
         let balances = [self.guarantee, self.frozen, self.available, self.debt];
         let parts = self.releases.iter().map(|r| r.amount).chain(self.pending.iter().map(|p| p.profit));
-        let into = self.lifetime.settled + self.lifetime.imported;
         let held = self.frozen + self.releasing() + self.available - self.debt;
-        let broken = if into != held {
+        let broken = if self.lifetime.came_in() != held + self.lifetime.went_out() {
             "money is not conserved"
         } else if balances.into_iter().chain(parts).any(|amount| amount < Money::ZERO) {
             "a balance is below zero"
@@ -172,15 +298,19 @@ impl Merchant {
             "money is available beside a gap or a debt"
         } else if !self.gap().is_zero() && !self.releases.is_empty() {
             "money is releasing beside a gap"
-        } else if self.gap().is_zero() != self.gap_since.is_none() {
+        } else if self.gap().is_zero() != self.gap_standing.since.is_none() {
             "the gap has no beginning, or a beginning without a gap"
+        } else if self.debt.is_zero() != self.debt_standing.since.is_none() {
+            "the debt has no beginning, or a beginning without a debt"
+        } else if self.stage != Stage::Open && !self.guarantee.is_zero() {
+            "there is a guarantee although the merchant is closing"
         } else {
             return Ok(());
         };
         Err(Imbalance(format!(
-            "{broken}: settled {} + imported {} against frozen {} + releasing {} + available {} - debt {}, guarantee {}",
-            self.lifetime.settled,
-            self.lifetime.imported,
+            "{broken}: came in {}, went out {}, against frozen {} + releasing {} + available {} - debt {}, guarantee {}",
+            self.lifetime.came_in(),
+            self.lifetime.went_out(),
             self.frozen,
             self.releasing(),
             self.available,

@@ -6,9 +6,11 @@
 mod apply;
 mod calendar;
 mod command;
+mod draft;
 mod due;
 mod event;
 mod id;
+mod known;
 mod margin;
 mod merchant;
 mod money;
@@ -16,18 +18,31 @@ mod policy;
 mod rejection;
 #[cfg(test)]
 mod scripts;
+mod text;
 mod time;
+mod timeline;
 
 pub use calendar::{Calendar, Day};
-pub use command::{ClassifyOrder, Command, Context, ImportMerchant, Key, Limits, ModifyGuarantee, decide};
-pub use event::{
-    Cycle, Event, Fact, GuaranteeModified, Income, MerchantImported, OrderClassified, ProfitSettled, Receipt,
-    ReleaseCompleted,
+pub use command::{
+    AdjustBalance, ClassifyOrder, CloseMerchant, Command, Context, DeductMargin, FailWithdrawal, ImportMerchant, Key,
+    LiftHold, Limits, ModifyGuarantee, OpenAppeal, PayMargin, PendingToImport, PlaceHold, ReopenMerchant,
+    ResolveAppeal, ReturnPayment, ReverseOrder, SetCategories, Withdraw,
 };
-pub use id::{Id, InvalidId, MerchantId, OrderId, RequestId};
-pub use margin::{DayQuota, Margin, NextMultiple, PendingOfDay};
-pub use merchant::{DayTotals, Imbalance, Lifetime, Merchant, Pending, Release};
+pub use draft::{Changes, Decision, as_of, catch_up, decide};
+pub use event::{
+    AppealOpened, AppealOutcome, AppealResolved, BalanceAdjusted, Beneficiary, CategoriesSet, Charge, ClosingStarted,
+    Cycle, DeductionReason, DeductionSplit, Direction, Disputed, Event, Fact, GuaranteeChange, GuaranteeModified,
+    HoldLifted, HoldPlaced, ImportedOrder, ImportedRelease, Income, MarginDeducted, MarginPaid, MerchantClosed,
+    MerchantImported, MerchantReopened, OrderClassified, OrderImported, OrderReversed, PaymentReturned, ProfitSettled,
+    Receipt, ReleaseCompleted, Warning, WarningRaised, WithdrawalFailed, Withdrawn,
+};
+pub use id::{Category, Id, InvalidId, MerchantId, OrderId, RequestId};
+pub use known::{Known, OrderTerms, Standing};
+pub use margin::{CleanRecord, DayQuota, Margin, NextMultiple, PendingOfDay};
+pub use merchant::{DayTotals, Deduction, Hold, Imbalance, Lasting, Lifetime, Merchant, Pending, Release, Stage};
 pub use money::{InvalidAmount, Money};
-pub use policy::{InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
-pub use rejection::Rejection;
+pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
+pub use rejection::{Rejection, Thing};
+pub use text::{InvalidText, Text};
 pub use time::{InvalidTime, Timestamp};
+pub use timeline::Timeline;

@@ -64,6 +64,12 @@ impl Money {
         Self(self.0 * factor as i128)
     }
 
+    /// The share of this amount that a part is of a whole, in cents, rounded down; nothing where the whole is zero. Exact for
+    /// amounts from outside: their product is below 10²⁸.
+    pub fn share(self, part: Self, whole: Self) -> Self {
+        Self((self.0 * part.0).checked_div(whole.0).unwrap_or(0))
+    }
+
     /// This amount less another, but never below zero.
     pub fn less_at_most(self, other: Self) -> Self {
         Self((self.0 - other.0).max(0))

@@ -1,8 +1,8 @@
 //! The rules as data.
 
-use std::{cmp::Reverse, fmt, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, fmt, time::Duration};
 
-use super::{Calendar, Cycle, Day, DayTotals, Money, Timestamp};
+use super::{Calendar, Category, Cycle, Day, DayTotals, Money, RequestId, Text, Timestamp};
 
 /// The rules that a marketplace may set. The published ones are the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,18 @@ pub struct Policy {
     pub max_lateness: Duration,
     /// How far ahead of the engine's time an order's completion may lie.
     pub max_ahead: Duration,
+    /// How long after a deduction the merchant may appeal.
+    pub appeal_window: Duration,
+    /// How long a merchant must have been without a standing deduction before it may lower its guarantee, if policy wants that.
+    pub clean_record: Option<Duration>,
+    /// The guarantee that a category requires; whole dollars.
+    pub category_minimums: BTreeMap<Category, Money>,
+    /// How long a gap may last before there is a warning.
+    pub warn_gap_after: Option<Duration>,
+    /// How long a debt may last before there is a warning.
+    pub warn_debt_after: Option<Duration>,
+    /// The percentage of the day's quota whose use is warned of.
+    pub warn_quota_percent: Option<u32>,
 }
 
 /// A multiple for merchants with a record of trust.
@@ -81,13 +93,33 @@ impl fmt::Display for QuotaBasis {
 pub struct InForce {
     /// Its version; the first is 1.
     pub version: u64,
-    /// When it came into force.
+    /// When it comes into force.
     pub effective_at: Timestamp,
     /// The rules.
     pub policy: Policy,
+    /// Who wanted it, and when; none for the first one, which seeded the data directory.
+    pub announcement: Option<Announcement>,
+}
+
+/// How a policy came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The request that did it; unique over all policies.
+    pub request_id: RequestId,
+    /// When it was announced.
+    pub announced_at: Timestamp,
+    /// The instant that was asked for; none: as soon as possible.
+    pub effective_asked: Option<Timestamp>,
+    /// Why; may be empty.
+    pub reason: Text,
 }
 
 impl InForce {
+    /// The first policy, from an instant on.
+    pub const fn first(policy: Policy, effective_at: Timestamp) -> Self {
+        Self { version: 1, effective_at, policy, announcement: None }
+    }
+
     /// The oldest settlement day whose totals are still kept at an instant.
     pub fn oldest_day_kept(&self, now: Timestamp) -> Day {
         self.policy.calendar.day_of(now).minus(Policy::DAYS_KEPT - 1)
@@ -124,6 +156,12 @@ impl Default for Policy {
             max_guarantee: None,
             max_lateness: hours(24),
             max_ahead: Duration::from_secs(5),
+            appeal_window: hours(30 * 24),
+            clean_record: None,
+            category_minimums: BTreeMap::new(),
+            warn_gap_after: None,
+            warn_debt_after: None,
+            warn_quota_percent: None,
         }
     }
 }
@@ -135,6 +173,8 @@ impl Policy {
     pub const MAX_TIERS: usize = 32;
     /// The highest multiple.
     pub const MAX_MULTIPLE: u64 = 1_000;
+    /// The most categories with a minimum.
+    pub const MAX_CATEGORIES: usize = 1_000;
     /// The latest settlement, in days after completion.
     pub const MAX_DAYS: u64 = 30;
 
@@ -174,6 +214,12 @@ impl Policy {
         }
     }
 
+    /// The guarantee that categories require: that of the most demanding one, they do not add up.
+    pub fn required(&self, categories: &[Category]) -> Money {
+        let minimums = categories.iter().filter_map(|category| self.category_minimums.get(category));
+        minimums.copied().max().unwrap_or_default()
+    }
+
     /// Checks all bounds, and brings the tiers into order.
     ///
     /// # Errors
@@ -194,7 +240,22 @@ impl Policy {
         )?;
         check("orders.max_lateness", self.max_lateness <= hours(7 * 24), "has to be at most 7 days")?;
         check("orders.max_ahead", self.max_ahead <= Duration::from_secs(60), "has to be at most 1 minute")?;
+        self.check_disputes_and_warnings()?;
         Ok(self)
+    }
+
+    fn check_disputes_and_warnings(&self) -> Result<(), InvalidPolicy> {
+        let year = hours(365 * 24);
+        let up_to_a_year = |limit: Option<Duration>| limit.is_none_or(|limit| !limit.is_zero() && limit <= year);
+        let minimum = |amount: &Money| amount.is_whole_dollars() && *amount > Money::ZERO && *amount <= Money::MAX_INPUT;
+        check("appeals.window", self.appeal_window <= year, "has to be at most 365 days")?;
+        check("guarantee.clean_record", up_to_a_year(self.clean_record), "has to be above 0 and at most 365 days")?;
+        check("categories", self.category_minimums.len() <= Self::MAX_CATEGORIES, "has to have at most 1,000 entries")?;
+        check("categories", self.category_minimums.values().all(minimum), "have to be whole dollars above 0")?;
+        check("warnings.gap_after", up_to_a_year(self.warn_gap_after), "has to be above 0 and at most 365 days")?;
+        check("warnings.debt_after", up_to_a_year(self.warn_debt_after), "has to be above 0 and at most 365 days")?;
+        let percent = self.warn_quota_percent.is_none_or(|percent| (1..=100).contains(&percent));
+        check("warnings.quota_percent", percent, "has to be 1 to 100")
     }
 
     fn check_multiples(&self) -> Result<(), InvalidPolicy> {

@@ -58,6 +58,120 @@ pub enum Rejection {
         /// The maximum of policy.
         maximum: Money,
     },
+    /// The merchant is known, but not what the request names.
+    #[error("there is no such {0} of this merchant")]
+    NotFound(Thing),
+    /// More of an order is to be reversed than is left of it.
+    #[error("{field} exceeds what is left of the order, {left}, or does not take all of it with the last of the price")]
+    ReversalExceedsOrder {
+        /// The field, as the API names it.
+        field: &'static str,
+        /// What is left.
+        left: Money,
+    },
+    /// More is to be withdrawn than is available.
+    #[error("only {available} is available")]
+    InsufficientAvailable {
+        /// What is available.
+        available: Money,
+    },
+    /// Nothing is withdrawn while a hold stands.
+    #[error("the merchant is held ({holds} holds)")]
+    MerchantHeld {
+        /// How many holds stand.
+        holds: usize,
+    },
+    /// A payment is returned once.
+    #[error("the payment was returned already")]
+    PaymentReturned,
+    /// A withdrawal fails once.
+    #[error("the withdrawal has failed already")]
+    WithdrawalFailed,
+    /// A deduction is appealed against once.
+    #[error("there was an appeal against this deduction already")]
+    AppealedAlready,
+    /// The window for an appeal has passed.
+    #[error("an appeal was possible until {until}")]
+    AppealTooLate {
+        /// The last instant.
+        until: Timestamp,
+    },
+    /// An appeal is resolved once.
+    #[error("the appeal is resolved already")]
+    AppealResolved,
+    /// More is to be overturned than was deducted.
+    #[error("only {deducted} was deducted")]
+    OverturnExceedsDeduction {
+        /// The deduction.
+        deducted: Money,
+    },
+    /// A hold is lifted once.
+    #[error("the hold was lifted already")]
+    HoldLifted,
+    /// Policy wants a clean record before a guarantee is lowered.
+    #[error("the guarantee cannot be lowered before {from}, nor while appeals are open ({open_appeals})")]
+    NoCleanRecord {
+        /// When the last deduction of which anything stands is old enough.
+        from: Timestamp,
+        /// Appeals that are open.
+        open_appeals: usize,
+    },
+    /// The merchant's categories require more.
+    #[error("the merchant's categories require a guarantee of {required}")]
+    BelowCategoryMinimum {
+        /// The requirement.
+        required: Money,
+    },
+    /// The merchant is closing or closed.
+    #[error("the merchant is closing or closed")]
+    MerchantClosing,
+    /// Only a merchant that is closing or closed can be opened again.
+    #[error("the merchant is not closing")]
+    MerchantNotClosing,
+    /// The merchant has as many holds as it may.
+    #[error("the merchant has {limit} holds, which is the limit")]
+    TooManyHolds {
+        /// The limit.
+        limit: usize,
+    },
+    /// The merchant has as many open appeals as it may.
+    #[error("the merchant has {limit} open appeals, which is the limit")]
+    TooManyAppeals {
+        /// The limit.
+        limit: usize,
+    },
+    /// More categories than a merchant may have.
+    #[error("a merchant has at most {limit} categories")]
+    TooManyCategories {
+        /// The limit.
+        limit: usize,
+    },
+    /// More orders than an import may bring.
+    #[error("an import brings at most {limit} orders")]
+    TooManyOrders {
+        /// The limit.
+        limit: usize,
+    },
+    /// A policy cannot come into force before one that is announced, nor in the past.
+    #[error("effective_at {asked} is too early, the first instant for a new policy is {earliest}")]
+    PolicyTooEarly {
+        /// What was asked for.
+        asked: Timestamp,
+        /// The first instant that would do.
+        earliest: Timestamp,
+    },
+    /// A change of the calendar comes into force between two settlement days only.
+    #[error("a change of the calendar has to come into force between two settlement days, next at {next}")]
+    PolicyNotAtDayBoundary {
+        /// The next boundary.
+        next: Timestamp,
+    },
+    /// The caller judged another version of the policy than the latest.
+    #[error("the latest version of the policy is {latest}")]
+    PolicyChanged {
+        /// The latest version.
+        latest: u64,
+    },
     /// The merchant has as many open releases as it may.
     #[error("the merchant has {limit} open releases, which is the limit")]
     TooManyReleases {
@@ -73,4 +187,47 @@ pub enum Rejection {
         /// Engine time.
         now: Timestamp,
     },
+}
+
+/// What a merchant has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// An order.
+    Order,
+    /// A payment in.
+    Payment,
+    /// A withdrawal.
+    Withdrawal,
+    /// A deduction.
+    Deduction,
+    /// An appeal.
+    Appeal,
+    /// A hold.
+    Hold,
+    /// A release.
+    Release,
+    /// A margin entry.
+    Entry,
+}
+
+impl Thing {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Payment => "payment",
+            Self::Withdrawal => "withdrawal",
+            Self::Deduction => "deduction",
+            Self::Appeal => "appeal",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Entry => "entry",
+        }
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }

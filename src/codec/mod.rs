@@ -1,22 +1,24 @@
-//! Between the domain and the durable format `tplus.journal.v1`.
+//! Between the domain and the durable format `tplus.journal.v1`, which journal, checkpoints and history share.
 
 mod checkpoint;
 mod fact;
 mod policy;
 
-pub(super) use checkpoint::{decode_merchant, encode_merchant};
-pub(super) use fact::{decode_event, encode_event};
-pub(super) use policy::{decode_policy, encode_policy};
+pub(crate) use checkpoint::{
+    decode_known, decode_merchant, decode_standing, encode_known, encode_merchant, encode_standing,
+};
+pub(crate) use fact::{decode_event, encode_event};
+pub(crate) use policy::{decode_policy, encode_policy};
 
 use crate::{domain::Money, proto::journal as pb};
 
 /// A record that the format does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub(super) String);
+pub struct Malformed(pub(crate) String);
 
 impl Malformed {
-    pub(super) fn missing(field: &'static str) -> Self {
+    pub(crate) fn missing(field: &'static str) -> Self {
         Self(format!("{field} is missing"))
     }
 }
@@ -27,12 +29,16 @@ fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
 }
 
 /// An amount of any size; absent when it is zero, which costs no byte.
-fn amount(money: Money) -> Option<pb::Amount> {
+pub(crate) const fn amount(money: Money) -> Option<pb::Amount> {
     #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
-    (!money.is_zero()).then(|| pb::Amount { low: money.cents() as u64, high: (money.cents() >> 64) as i64 })
+    if money.is_zero() {
+        None
+    } else {
+        Some(pb::Amount { low: money.cents() as u64, high: (money.cents() >> 64) as i64 })
+    }
 }
 
-fn money(amount: Option<pb::Amount>) -> Money {
+pub(crate) fn money(amount: Option<pb::Amount>) -> Money {
     amount.map_or(Money::ZERO, |pb::Amount { low, high }| Money::from_cents(i128::from(high) << 64 | i128::from(low)))
 }
 

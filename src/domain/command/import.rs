@@ -1,0 +1,204 @@
+//! Merchants that come from elsewhere.
+
+use std::collections::HashSet;
+
+use super::{Command, Context, Key, receipt_with, same};
+use crate::domain::{
+    Cycle, Fact, ImportedOrder, ImportedRelease, Merchant, MerchantImported, Money, OrderClassified, OrderImported,
+    Pending, Receipt, Rejection, RequestId, Timestamp,
+};
+
+/// What a merchant brings along.
+#[derive(Clone, Debug)]
+pub struct ImportMerchant {
+    /// Makes it known.
+    pub request_id: RequestId,
+    /// The profit that has settled elsewhere.
+    pub historical_profit: Money,
+    /// The money it may withdraw.
+    pub available: Money,
+    /// What it owes.
+    pub debt: Money,
+    /// What it has opted for; whole dollars.
+    pub guarantee: Money,
+    /// What of that is set aside.
+    pub frozen: Money,
+    /// Money on its way back.
+    pub releasing: Vec<ImportedRelease>,
+    /// Profit that has not settled, of orders that are not listed.
+    pub pending: Vec<PendingToImport>,
+    /// Orders that were decided elsewhere. One that has not settled adds its profit to what is pending.
+    pub orders: Vec<ImportedOrder>,
+}
+
+/// Profit that has not settled, of orders that are not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingToImport {
+    /// When it settles.
+    pub settles_at: Timestamp,
+    /// The cycle of the orders.
+    pub cycle: Cycle,
+    /// How many orders.
+    pub orders: u64,
+    /// Their profit.
+    pub profit: Money,
+}
+
+impl PendingToImport {
+    fn is(&self, pending: &Pending) -> bool {
+        let Pending { settles_at, cycle, orders, profit, .. } = *pending;
+        *self == Self { settles_at, cycle, orders, profit }
+    }
+}
+
+impl ImportMerchant {
+    /// A merchant with nothing.
+    pub const fn empty(request_id: RequestId) -> Self {
+        Self {
+            request_id,
+            historical_profit: Money::ZERO,
+            available: Money::ZERO,
+            debt: Money::ZERO,
+            guarantee: Money::ZERO,
+            frozen: Money::ZERO,
+            releasing: Vec::new(),
+            pending: Vec::new(),
+            orders: Vec::new(),
+        }
+    }
+
+    /// Checks what holds for every merchant, and what no state could make acceptable.
+    ///
+    /// # Errors
+    /// Names the first field that does not fit the others.
+    pub fn validated(self) -> Result<Self, Rejection> {
+        let gap = self.guarantee > self.frozen;
+        let checks = [
+            ("guarantee", self.guarantee.is_whole_dollars(), "has to be whole dollars"),
+            ("frozen", self.frozen <= self.guarantee, "has to be at most the guarantee"),
+            ("available", self.available.is_zero() || !gap, "has to be 0 beside a gap"),
+            ("available", self.available.is_zero() || self.debt.is_zero(), "has to be 0 beside a debt"),
+            ("releasing", self.releasing.is_empty() || !gap, "has to be empty beside a gap"),
+            ("releasing", self.releasing.iter().all(|r| r.amount > Money::ZERO), "has an amount of 0"),
+            ("pending", self.pending.iter().all(|pending| pending.orders > 0), "has an entry of 0 orders"),
+        ];
+        check(checks)?;
+        self.check_orders()?;
+        Ok(self)
+    }
+
+    fn check_orders(&self) -> Result<(), Rejection> {
+        let mut ids = HashSet::new();
+        let orders = || self.orders.iter();
+        check([
+            ("orders", orders().all(|order| ids.insert(&order.order_id)), "names an order twice"),
+            ("orders", orders().all(|order| order.price > Money::ZERO), "has a price of 0"),
+            ("orders", orders().all(|order| order.profit <= order.price), "has a profit above the price"),
+            ("orders", orders().all(|o| o.completed_at < o.settles_at), "has an order settled before its completion"),
+        ])
+    }
+
+    fn is_settled(order: &ImportedOrder, now: Timestamp) -> bool {
+        order.settles_at <= now
+    }
+
+    fn check_limits(&self, context: &Context<'_>) -> Result<(), Rejection> {
+        let policy = &context.in_force().policy;
+        if let Some(maximum) = policy.max_guarantee.filter(|maximum| self.guarantee > *maximum) {
+            return Err(Rejection::GuaranteeAboveMaximum { maximum });
+        }
+        if self.releasing.len() > context.limits.open_releases {
+            return Err(Rejection::TooManyReleases { limit: context.limits.open_releases });
+        }
+        if self.orders.len() > context.limits.imported_orders {
+            return Err(Rejection::TooManyOrders { limit: context.limits.imported_orders });
+        }
+        let latest = context.now.after(policy.max_ahead);
+        if let Some(order) = self.orders.iter().find(|order| order.completed_at > latest) {
+            return Err(Rejection::OrderAhead { completed_at: order.completed_at, latest });
+        }
+        let settled = self.orders.iter().filter(|order| Self::is_settled(order, context.now));
+        let settled: Money = settled.map(|order| order.profit).sum();
+        let fits = settled <= self.historical_profit;
+        check([("historical_profit", fits, "has to include the profit of the listed orders that have settled")])
+    }
+
+    fn pending_on_days(&self, context: &Context<'_>) -> Vec<Pending> {
+        let days = |cycle| context.in_force().policy.days(cycle);
+        let day = |pending: &PendingToImport| {
+            context.policies.day_of(pending.settles_at).minus(days(pending.cycle))
+        };
+        let on_day = |pending: &PendingToImport| {
+            let PendingToImport { settles_at, cycle, orders, profit } = *pending;
+            Pending { settles_at, day: day(pending), cycle, orders, profit }
+        };
+        self.pending.iter().map(on_day).collect()
+    }
+}
+
+fn check<const N: usize>(checks: [(&'static str, bool, &str); N]) -> Result<(), Rejection> {
+    match checks.into_iter().find(|(_, holds, _)| !holds) {
+        Some((field, _, reason)) => Err(Rejection::Invalid { field, reason: reason.into() }),
+        None => Ok(()),
+    }
+}
+
+impl Command for ImportMerchant {
+    type Fact = MerchantImported;
+
+    const OPENS: bool = true;
+
+    fn key(&self) -> Key<'_> {
+        Key::Request(&self.request_id)
+    }
+
+    fn recall<'a>(&self, known: &'a Fact) -> Result<&'a MerchantImported, Rejection> {
+        let Fact::MerchantImported(first) = known else { return Err(Rejection::OtherMethod) };
+        same("historical_profit", self.historical_profit == first.historical_profit)?;
+        same("available", self.available == first.available)?;
+        same("debt", self.debt == first.debt)?;
+        same("guarantee", self.guarantee == first.guarantee)?;
+        same("frozen", self.frozen == first.frozen)?;
+        same("releasing", self.releasing == first.releasing)?;
+        let pending = self.pending.len() == first.pending.len();
+        same("pending", pending && self.pending.iter().zip(&first.pending).all(|(a, b)| a.is(b)))?;
+        same("orders", self.orders == first.orders)?;
+        Ok(first)
+    }
+
+    fn decide(&self, merchant: &Merchant, context: &Context<'_>) -> Result<MerchantImported, Rejection> {
+        if merchant.is_open() {
+            return Err(Rejection::MerchantOpen);
+        }
+        self.check_limits(context)?;
+        let with_profit = Merchant { historical_profit: self.historical_profit, ..Merchant::default() };
+        Ok(MerchantImported {
+            request_id: self.request_id.clone(),
+            historical_profit: self.historical_profit,
+            available: self.available,
+            debt: self.debt,
+            guarantee: self.guarantee,
+            frozen: self.frozen,
+            releasing: self.releasing.clone(),
+            pending: self.pending_on_days(context),
+            orders: self.orders.clone(),
+            receipt: receipt_with(&with_profit, self.guarantee, self.frozen, context),
+        })
+    }
+
+    fn follow_ups(&self, fact: &MerchantImported, context: &Context<'_>) -> Vec<Fact> {
+        let order = |order: &ImportedOrder| {
+            let order = order.clone();
+            let settled = Self::is_settled(&order, context.now);
+            OrderImported { order: classified(order, &fact.receipt, context), settled }.into()
+        };
+        self.orders.iter().map(order).collect()
+    }
+}
+
+/// The order as if it had been decided here, on what was in force at the import.
+fn classified(order: ImportedOrder, receipt: &Receipt, context: &Context<'_>) -> OrderClassified {
+    let ImportedOrder { order_id, price, profit, completed_at, cycle, settles_at } = order;
+    let day = context.policies.day_of(completed_at);
+    OrderClassified { order_id, price, profit, completed_at, day, cycle, settles_at, receipt: receipt.clone() }
+}
