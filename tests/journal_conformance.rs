@@ -194,7 +194,7 @@ impl Observer for Notes {
 fn batches_form_while_the_last_one_syncs<S: Subject>() {
     let subject = S::new();
     let notes = Arc::new(Notes::default());
-    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone() });
+    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone(), ..Options::default() });
     subject.faults().hold(Half::Sync);
     journal.append(b"first").unwrap();
     subject.faults().wait_held(Half::Sync);
@@ -236,7 +236,7 @@ fn concurrent_appends_keep_their_order<S: Subject>() {
 fn without_room_nothing_is_taken_until_there_is_room<S: Subject>() {
     let subject = S::new();
     let notes = Arc::new(Notes::default());
-    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone() });
+    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone(), ..Options::default() });
     subject.fill_disk();
     let mut accepted = 0;
     while subject.store().room() >= subject.store().cost(1000) {
