@@ -4,10 +4,11 @@
 
 mod journal;
 
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use journal::{Files, Subject, put, recover_from, start, start_with};
+use journal::{Files, Subject, checkpoint_at, put, read_all, read_once, recover_from, start, start_with};
 use tplus::journal::{
     AppendError, Batch, CheckpointInfo, CheckpointWriter, CommitTimes, Half, Journal, JournalFault, Lsn, MemoryStore,
     Observer, Options, Progress, RecoverError, RoomWatcher, Store, StoreError, Tail, Unsynced, VisitError, VisitItem,
@@ -45,6 +46,12 @@ conformance!(
     a_visitor_that_refuses_ends_the_recovery,
     commits_out_of_order_are_refused,
     tasks_wait_like_threads_do,
+    reading_hands_over_everything_in_order,
+    reading_begins_and_ends_where_it_is_told,
+    what_is_not_durable_is_not_read,
+    reading_goes_on_beside_commits_and_archiving,
+    what_was_archived_is_read_and_what_is_gone_is_missing,
+    a_visitor_that_refuses_ends_the_reading,
 );
 
 fn records_come_back_dense_and_in_order<S: Subject>() {
@@ -187,7 +194,7 @@ impl Observer for Notes {
 fn batches_form_while_the_last_one_syncs<S: Subject>() {
     let subject = S::new();
     let notes = Arc::new(Notes::default());
-    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone() });
+    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone(), ..Options::default() });
     subject.faults().hold(Half::Sync);
     journal.append(b"first").unwrap();
     subject.faults().wait_held(Half::Sync);
@@ -229,7 +236,7 @@ fn concurrent_appends_keep_their_order<S: Subject>() {
 fn without_room_nothing_is_taken_until_there_is_room<S: Subject>() {
     let subject = S::new();
     let notes = Arc::new(Notes::default());
-    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone() });
+    let (journal, _) = start_with(subject.store(), Options { observer: notes.clone(), ..Options::default() });
     subject.fill_disk();
     let mut accepted = 0;
     while subject.store().room() >= subject.store().cost(1000) {
@@ -401,6 +408,146 @@ fn wait_task(journal: &Journal, lsn: Lsn) -> tokio::task::JoinHandle<Result<(), 
     tokio::spawn(async move { journal.wait_durable(lsn).await })
 }
 
+/// Appends records of a thousand bytes, which fill several segments, with a wait after every tenth.
+fn fill(journal: &Journal, records: u64) {
+    for n in 1..=records {
+        let lsn = put(journal, &content(n));
+        if n % 10 == 0 {
+            journal.wait_durable_blocking(lsn).unwrap();
+        }
+    }
+    journal.wait_durable_blocking(journal.last()).unwrap();
+}
+
+fn content(lsn: u64) -> Vec<u8> {
+    [lsn.to_le_bytes().as_slice(), &[7; 1000]].concat()
+}
+
+fn contents(range: std::ops::RangeInclusive<u64>) -> Vec<(Lsn, Vec<u8>)> {
+    range.map(|lsn| (Lsn::new(lsn), content(lsn))).collect()
+}
+
+const ALL: Lsn = Lsn::new(u64::MAX);
+
+fn reading_hands_over_everything_in_order<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    assert_eq!(read_all(&*store, Lsn::FIRST, ALL), [], "before recovery");
+    let (journal, _) = start(subject.store());
+    assert_eq!(read_all(&*store, Lsn::FIRST, ALL), []);
+    fill(&journal, 300);
+    assert!(read_once(&*store, Lsn::FIRST, ALL).unwrap().0.len() < 300, "more than one segment");
+    assert_eq!(read_all(&*store, Lsn::FIRST, ALL), contents(1..=300));
+    assert_eq!(read_all(&*store, Lsn::ZERO, journal.durable()), contents(1..=300));
+    journal.close().unwrap();
+    let again = subject.crash(Unsynced::Dropped);
+    let (journal, _) = start(again.store());
+    assert_eq!(read_all(&*again.store(), Lsn::FIRST, journal.durable()), contents(1..=300));
+}
+
+fn reading_begins_and_ends_where_it_is_told<S: Subject>() {
+    let subject = S::new();
+    let (journal, _) = start(subject.store());
+    fill(&journal, 200);
+    let store = subject.store();
+    for from in [1, 2, 61, 64, 65, 66, 130, 199, 200] {
+        for most in [1, 2, 63, 64, 65, 66, 131, 199, 200] {
+            assert_eq!(read_all(&*store, Lsn::new(from), Lsn::new(most)), contents(from..=most), "{from} to {most}");
+        }
+    }
+    for (from, most) in [(201, 200), (500, 200), (201, 600), (3, 2)] {
+        assert_eq!(read_once(&*store, Lsn::new(from), Lsn::new(most)).unwrap(), (vec![], Lsn::new(from)));
+    }
+}
+
+fn what_is_not_durable_is_not_read<S: Subject>() {
+    let subject = S::new();
+    let (journal, _) = start(subject.store());
+    fill(&journal, 5);
+    for half in [Half::Write, Half::Sync] {
+        let before = journal.durable().get();
+        subject.faults().hold(half);
+        let lsn = put(&journal, &content(before + 1));
+        subject.faults().wait_held(half);
+        assert_eq!(read_all(&*subject.store(), Lsn::new(2), ALL), contents(2..=before));
+        assert_eq!(read_once(&*subject.store(), lsn, ALL).unwrap(), (vec![], lsn));
+        subject.faults().release(half);
+        journal.wait_durable_blocking(lsn).unwrap();
+        assert_eq!(read_all(&*subject.store(), Lsn::new(2), ALL), contents(2..=lsn.get()));
+    }
+    subject.faults().fail(Half::Sync, 1);
+    let lost = put(&journal, b"lost");
+    assert!(journal.wait_durable_blocking(lost).is_err());
+    assert_eq!(read_all(&*subject.store(), Lsn::FIRST, ALL), contents(1..=7), "also where it is poisoned");
+}
+
+fn reading_goes_on_beside_commits_and_archiving<S: Subject>() {
+    let subject = S::new();
+    let (journal, _) = start(subject.store());
+    let store = subject.store();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            fill(&journal, 1500);
+            journal.close().unwrap();
+        });
+        scope.spawn(|| {
+            let mut start = 1;
+            while start <= 1400 {
+                let durable = journal.durable().get();
+                if durable < start + 100 {
+                    journal.wait_durable_blocking(Lsn::new(start + 100)).unwrap();
+                    continue;
+                }
+                start = durable;
+                checkpoint_at(&*store, start);
+            }
+        });
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            while found.len() < 1500 {
+                let from = Lsn::new(found.len() as u64 + 1);
+                let most = journal.durable();
+                journal.wait_durable_blocking(from).unwrap();
+                let records = read_all(&*store, from, most);
+                assert!(records.iter().all(|(lsn, _)| *lsn <= most));
+                found.extend(records);
+            }
+            assert_eq!(found, contents(1..=1500));
+        }
+    });
+    assert!(subject.archived() > 0);
+}
+
+fn what_was_archived_is_read_and_what_is_gone_is_missing<S: Subject>() {
+    let subject = S::new();
+    let (journal, _) = start(subject.store());
+    fill(&journal, 400);
+    let store = subject.store();
+    checkpoint_at(&*store, 301);
+    checkpoint_at(&*store, 401);
+    assert!(subject.archived() > 0);
+    assert_eq!(read_all(&*store, Lsn::FIRST, ALL), contents(1..=400));
+    subject.drop_archive();
+    let Err(RecoverError::Missing { wanted, oldest }) = read_once(&*store, Lsn::new(17), ALL) else { panic!() };
+    assert!(wanted == Lsn::new(17) && wanted < oldest && oldest <= Lsn::new(301));
+    assert_eq!(read_all(&*store, oldest, ALL), contents(oldest.get()..=400));
+    assert!(matches!(read_once(&*store, oldest.previous(), ALL), Err(RecoverError::Missing { .. })));
+}
+
+fn a_visitor_that_refuses_ends_the_reading<S: Subject>() {
+    let subject = S::new();
+    write(&subject, 5);
+    let refuse = &mut |lsn: Lsn, _: &[u8]| if lsn.get() == 3 { Err(VisitError::new("not an event")) } else { Ok(()) };
+    let mut from = Lsn::FIRST;
+    let error = loop {
+        match subject.store().read(from, Lsn::new(5), refuse) {
+            Ok(next) => from = next,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.to_string(), "lsn 3 cannot be taken: not an event");
+}
+
 /// Recovers and appends records until as many are durable.
 fn write<S: Subject>(subject: &S, records: u8) -> Journal {
     let (journal, _) = start(subject.store());
@@ -428,6 +575,19 @@ fn read_items<S: Subject>(subject: &S, info: &CheckpointInfo) -> Result<Vec<Vec<
     Ok(items)
 }
 
+#[test]
+fn a_frame_on_its_way_into_the_file_does_not_disturb_a_reading() {
+    let subject = Files::new();
+    let (journal, _) = start(subject.store());
+    fill(&journal, 100);
+    // Half a sector, where the next frame goes.
+    let path = journal::files(subject.dir.path(), "journal", ".seg").pop().unwrap();
+    let (offset, sectors, _) = *journal::frames(&std::fs::read(&path).unwrap()).last().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[1; journal::SECTOR / 2], (offset + sectors * journal::SECTOR) as u64).unwrap();
+    assert_eq!(read_all(&*subject.store(), Lsn::FIRST, journal.durable()), contents(1..=100));
+}
+
 /// A store whose commits panic; everything else is the inner one's.
 struct Panics(MemoryStore);
 
@@ -442,6 +602,9 @@ impl Store for Panics {
     }
     fn commit(&self, _: &Batch) -> Result<CommitTimes, StoreError> {
         panic!("as the test wants it");
+    }
+    fn read(&self, from: Lsn, most: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
+        self.0.read(from, most, visit)
     }
     fn room(&self) -> u64 {
         self.0.room()

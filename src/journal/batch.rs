@@ -25,8 +25,7 @@ impl Batch {
     /// Adds a record and returns its position. Records are shorter than 4 GiB; stores set a far lower bound.
     pub fn push(&mut self, record: &[u8]) -> Lsn {
         let lsn = self.first.after(self.count as u64);
-        self.bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(record);
+        super::frame::push_record(&mut self.bytes, record);
         self.count += 1;
         lsn
     }

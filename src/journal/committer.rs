@@ -12,7 +12,9 @@ use tokio::sync::{oneshot, watch};
 use super::batch::Batch;
 use super::error::{AppendError, JournalFault, StoreError};
 use super::faults::{join, lock};
+use super::follower::Follower;
 use super::position::{Epoch, Lsn};
+use super::ring::Ring;
 use super::store::{CommitTimes, Store, Tail};
 
 /// Told what the committer does, for metrics. Called from the committer's thread (`room_changed` also from appending
@@ -39,11 +41,13 @@ impl Observer for Unobserved {}
 pub struct Options {
     /// Told about every commit.
     pub observer: Arc<dyn Observer>,
+    /// How many bytes of durable batches are kept in memory for all followers together, while there are any.
+    pub follow_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { observer: Arc::new(Unobserved) }
+        Options { observer: Arc::new(Unobserved), follow_bytes: 64 << 20 }
     }
 }
 
@@ -67,6 +71,7 @@ impl Default for Options {
 ///   waiter beyond `durable()` gets the fault. What had become durable stays so.
 /// - No room is not a fault: `append` refuses, nothing is lost, and it succeeds again once the store has room. What was
 ///   accepted always fits.
+/// - A follower is handed the durable records and no others, each once, in order; how, the room's comment says.
 ///
 /// Invariants: `durable ≤ last`; `durable` never falls; a waiter is woken exactly once, and only when its own position
 /// was reached or never will be. Clones share one journal; the last one dropped closes it.
@@ -93,6 +98,7 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     fault: watch::Sender<Option<JournalFault>>,
+    ring: Arc<Ring>,
 }
 
 struct State {
@@ -265,6 +271,17 @@ impl Journal {
         self.fault().map_or(Ok(()), Err)
     }
 
+    /// A cursor over the durable records from `from` on, which goes on with those to come. It is no handle: it does not
+    /// keep the journal from being closed.
+    pub fn follow(&self, from: Lsn) -> Follower {
+        let shared = &self.owner.shared;
+        // Under the lock: a batch that passed `publish` before is in `durable`, one that comes after will be put.
+        let state = lock(&shared.state);
+        shared.ring.enter(shared.durable().next());
+        drop(state);
+        Follower::new(Arc::clone(&shared.store), Arc::clone(&shared.ring), from)
+    }
+
     /// Where the journal is kept.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.owner.shared.store
@@ -316,6 +333,7 @@ impl Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
             fault: watch::Sender::new(None),
+            ring: Arc::new(Ring::new(options.follow_bytes)),
         }
     }
 
@@ -367,9 +385,13 @@ impl Shared {
         state.in_flight_cost = 0;
         let refused = state.refused_cost > 0;
         mem::swap(&mut state.waiting_in_flight, woken);
+        let followed = self.ring.is_followed();
         drop(state);
         for waiter in woken.drain(..) {
             waiter.wake(Ok(()));
+        }
+        if followed {
+            self.ring.put(batch);
         }
         if refused {
             self.settle_room();
@@ -388,6 +410,7 @@ impl Shared {
         for waiter in woken {
             waiter.wake(Err(fault.clone()));
         }
+        self.ring.end(self.durable().next(), fault.clone());
         self.observer.poisoned(&fault);
     }
 
@@ -397,6 +420,7 @@ impl Shared {
         for waiter in woken {
             waiter.wake(Err(JournalFault::Closed));
         }
+        self.ring.end(self.durable().next(), JournalFault::Closed);
     }
 
     fn enlist(&self, waiter: Waiter) {

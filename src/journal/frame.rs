@@ -221,6 +221,12 @@ impl Sector<'_> {
     }
 }
 
+/// Adds a record to a payload.
+pub(crate) fn push_record(payload: &mut Vec<u8>, record: &[u8]) {
+    payload.extend_from_slice(&(record.len() as u32).to_le_bytes());
+    payload.extend_from_slice(record);
+}
+
 /// The records of a payload, one after the other.
 pub(crate) struct Records<'a>(pub(crate) &'a [u8]);
 

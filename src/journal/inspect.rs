@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::checkpoint;
-use super::error::{Damage, FileError, RecoverError};
+use super::error::{Damage, RecoverError};
 use super::file::layout::{self, Layout, SegmentFile};
 use super::file::{check_reach, read_identity};
 use super::frame::{Point, Seed};
@@ -52,7 +52,7 @@ pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
     let opened = Opened::open(dir)?;
     // The checkpoints first: the journal then reaches at least as far as they do, also while it grows.
     let checkpoints = opened.checkpoints()?;
-    let segments = opened.segments()?;
+    let segments = opened.layout.segments()?;
     let live = opened.layout.live()?.len().min(segments.len());
     let mut records = 0;
     let totals = opened.walk(&segments, &mut |_, _| {
@@ -84,11 +84,8 @@ pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
 pub fn read(dir: &Path, from: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
     let opened = Opened::open(dir)?;
     let from = from.max(Lsn::FIRST);
-    let mut segments = opened.segments()?;
-    let holder = segments.iter().rposition(|segment| segment.first <= from);
-    let oldest = segments.first().map_or(Lsn::ZERO, |segment| segment.first);
-    let holder = holder.ok_or(RecoverError::Missing { wanted: from, oldest })?;
-    let segments = segments.split_off(holder);
+    let mut segments = opened.layout.segments()?;
+    let segments = segments.split_off(layout::holder(&segments, from)?);
     let totals = opened.walk(&segments, &mut |lsn, record| if lsn < from { Ok(()) } else { visit(lsn, record) })?;
     Ok(totals.end.next.previous())
 }
@@ -105,7 +102,8 @@ pub fn check_segment(
     is_last: bool,
 ) -> Result<(Lsn, Option<Torn>), RecoverError> {
     let seed = Seed::new(identity.id);
-    let scan = segment::scan(bytes, &Expect { file: name, seed: &seed, before: None, is_last }, &mut |_, _| Ok(()))?;
+    let expect = Expect { file: name, seed: &seed, before: None, is_last, most: None };
+    let scan = segment::scan(bytes, &expect, &mut |_, _| Ok(()))?;
     Ok((scan.end.next, scan.torn))
 }
 
@@ -132,20 +130,6 @@ impl Opened {
         Ok(Opened { layout, identity, seed })
     }
 
-    /// Archive and journal, oldest first. The journal is listed first: a segment archived in between is then seen
-    /// twice rather than not at all.
-    fn segments(&self) -> Result<Vec<SegmentFile>, RecoverError> {
-        let live = self.layout.live()?;
-        let mut segments = self.layout.archived()?;
-        segments.extend(live);
-        segments.sort_by_key(|segment| segment.first);
-        segments.dedup_by_key(|segment| segment.first);
-        if segments.is_empty() {
-            return Err(RecoverError::Missing { wanted: Lsn::FIRST, oldest: Lsn::ZERO });
-        }
-        Ok(segments)
-    }
-
     fn walk(&self, segments: &[SegmentFile], visit: &mut VisitRecord<'_>) -> Result<Totals, RecoverError> {
         let genesis = self.seed.genesis();
         let mut totals = Totals { start: genesis, end: genesis, frames: 0, bytes: 0, last: None };
@@ -153,12 +137,9 @@ impl Opened {
         let mut bytes = Vec::new();
         for (place, file) in segments.iter().enumerate() {
             let is_last = place + 1 == segments.len();
-            let expect = Expect { file: &file.path, seed: &self.seed, before, is_last };
+            let expect = Expect { file: &file.path, seed: &self.seed, before, is_last, most: None };
             let scan = self.settled(file, &expect, &mut bytes, visit)?;
-            if scan.header.start.next != file.first {
-                let reason = format!("the file's name does not say its first lsn, {}", scan.header.start.next);
-                return Err(segment::damage(&file.path, 0, file.first, reason).into());
-            }
+            scan.check_name(&file.path, file.first)?;
             if before.is_none() {
                 totals.start = scan.header.start;
             }
@@ -181,7 +162,7 @@ impl Opened {
     ) -> Result<Scan, RecoverError> {
         let mut seen: Option<Damage> = None;
         for _ in 0..ATTEMPTS {
-            self.load(file, bytes)?;
+            self.layout.load(file, bytes)?;
             match segment::scan(bytes, expect, &mut |_, _| Ok(())) {
                 Err(RecoverError::Damage(damage)) if expect.is_last && seen.as_ref() != Some(&damage) => {
                     seen = Some(damage);
@@ -191,16 +172,6 @@ impl Opened {
             }
         }
         segment::scan(bytes, expect, visit)
-    }
-
-    /// Reads a segment, which may have been archived since it was listed.
-    fn load(&self, file: &SegmentFile, bytes: &mut Vec<u8>) -> Result<(), FileError> {
-        match layout::read_into(&file.path, bytes) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-                layout::read_into(&self.layout.archive.join(layout::segment_name(file.first)), bytes)
-            }
-            other => other,
-        }
     }
 
     /// Verifies the checkpoints; one that a newer one has replaced meanwhile is passed over.

@@ -106,6 +106,11 @@ impl MemoryStore {
         }
     }
 
+    /// Drops what was archived, as an operator may with the files of an archive.
+    pub fn drop_archive(&self) {
+        lock(&self.memory).archived.clear();
+    }
+
     /// The batches that were archived.
     pub fn archived(&self) -> usize {
         lock(&self.memory).archived.len()
@@ -119,6 +124,14 @@ impl Memory {
             Some(oldest) if oldest.first <= from => self.live.clone(),
             _ => self.archived.iter().chain(&self.live).cloned().collect(),
         }
+    }
+
+    /// The batch that holds `from`, and the oldest position kept.
+    fn holder(&self, from: Lsn) -> (Option<Kept>, Lsn) {
+        let oldest = self.archived.first().or(self.live.first()).map_or(Lsn::ZERO, |kept| kept.first);
+        let part = if self.live.first().is_some_and(|kept| kept.first <= from) { &self.live } else { &self.archived };
+        let place = part.partition_point(|kept| kept.end.next <= from);
+        (part.get(place).filter(|kept| kept.first <= from).cloned(), oldest)
     }
 
     fn prune(&mut self) {
@@ -184,6 +197,26 @@ impl Store for MemoryStore {
         let synced = memory.written.take();
         memory.live.extend(synced);
         Ok(CommitTimes { write: written.duration_since(started), sync: written.elapsed() })
+    }
+
+    /// Reads one batch: what is a segment for files.
+    fn read(&self, from: Lsn, most: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
+        let from = from.max(Lsn::FIRST);
+        let memory = lock(&self.memory);
+        let most = most.min(memory.end.map_or(Lsn::ZERO, |end| end.next.previous()));
+        if from > most {
+            return Ok(from);
+        }
+        let (holder, oldest) = memory.holder(from);
+        drop(memory);
+        let kept = holder.ok_or(RecoverError::Missing { wanted: from, oldest })?;
+        for (place, record) in Records(&kept.payload).enumerate() {
+            let lsn = kept.first.after(place as u64);
+            if from <= lsn && lsn <= most {
+                visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
+            }
+        }
+        Ok(kept.end.next.min(most.next()))
     }
 
     fn room(&self) -> u64 {

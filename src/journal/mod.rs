@@ -26,6 +26,26 @@
 //! its own, fits either the current segment or the spare; frames that hold more than one record only need less. So what
 //! was taken always finds its place, and a full disk is met only by that thread, which tries again about once a second
 //! while the journal refuses appends with [`AppendError::NoRoom`].
+//!
+//! # Following
+//!
+//! A follower is a position and nothing else: it moves only past records that were handed over, and the next one is
+//! taken from wherever it is to be had. So there is no gap and no repeat, however often it changes between the two
+//! places where records are:
+//!
+//! ```text
+//!   lsn   1 ………………………… │ ring ………… end │ not durable, or not yet put
+//!         Store::read   │ in memory    │ the follower waits
+//! ```
+//!
+//! While there are followers, the committer puts a copy of each batch into the ring once the batch is durable, and the
+//! ring, over its limit, lets go of the oldest. It is dense, everything before its end is durable, and everything from
+//! there on comes through it. That holds from the first follower on, because the first one and the committer meet in the
+//! journal's mutex: a batch whose commit passed there before is below `durable`, which is what the end begins as; one
+//! that passes later finds the ring followed and is put. A follower asks the ring alone how far it may go, under the
+//! ring's own mutex, so it neither sees what is not durable nor misses a wake-up. The store is read up to the end of the
+//! ring, one segment at a time; whoever has caught up finds the next position in the ring again. When the journal is
+//! poisoned or closed the end is what is durable, and only a follower that has reached it is told.
 
 mod batch;
 mod checkpoint;
@@ -33,11 +53,13 @@ mod committer;
 mod error;
 mod faults;
 mod file;
+mod follower;
 mod frame;
 mod identity;
 pub mod inspect;
 mod memory;
 mod position;
+mod ring;
 mod segment;
 mod store;
 mod wire;
@@ -47,6 +69,7 @@ pub use committer::{Journal, Observer, Options, Unobserved};
 pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, RecoverError, StoreError, VisitError};
 pub use faults::{Faults, Half};
 pub use file::{FileOptions, FileStore, NewDirectory};
+pub use follower::{FollowError, Follower, Run};
 pub use identity::Identity;
 pub use memory::{MemoryStore, Unsynced};
 pub use position::{Epoch, Lsn};

@@ -110,6 +110,8 @@ pub(crate) struct Expect<'a> {
     pub(crate) before: Option<Point>,
     /// Only the last segment may end in a torn frame.
     pub(crate) is_last: bool,
+    /// Frames that begin beyond it are not looked at: one of them may be on its way into the file.
+    pub(crate) most: Option<Lsn>,
 }
 
 /// Verifies a whole segment and hands over its records, each only once its frame is known to be good.
@@ -129,6 +131,17 @@ pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_
         scan.end = head.end();
     }
     Ok(scan)
+}
+
+impl Scan {
+    /// Checks that the file is named after its first record.
+    pub(crate) fn check_name(&self, file: &Path, first: Lsn) -> Result<(), Damage> {
+        let found = self.header.start.next;
+        if found == first {
+            return Ok(());
+        }
+        Err(damage(file, 0, first, format!("the file's name does not say its first lsn, {found}")))
+    }
 }
 
 impl Expect<'_> {
@@ -165,6 +178,9 @@ impl Expect<'_> {
     /// The next frame, verified and collected into `payload`, or `None` at the end, which may be torn.
     fn frame(&self, bytes: &[u8], scan: &mut Scan, out: &mut Vec<u8>) -> Result<Option<FrameHead>, RecoverError> {
         let (at, before) = (scan.end_offset, scan.end);
+        if self.most.is_some_and(|most| before.next > most) {
+            return Ok(None);
+        }
         let Some(first) = bytes.get(at..at + SECTOR) else { return Ok(None) };
         out.clear();
         let head = match Sector::read(self.seed, first) {

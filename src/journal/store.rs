@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::error::{RecoverError, StoreError, VisitError};
 use super::position::{Epoch, Lsn};
 
-/// Takes the records of a recovery, in order. An error ends the recovery with [`RecoverError::Visit`].
+/// Takes the records of a recovery or a reading, in order. An error ends it with [`RecoverError::Visit`].
 pub type VisitRecord<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), VisitError> + 'a;
 
 /// Takes the items of a checkpoint, in the order they were put.
@@ -42,6 +42,16 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Any error leaves open whether the batch was kept. The journal is poisoned by it and never retries.
     fn commit(&self, batch: &Batch) -> Result<CommitTimes, StoreError>;
+
+    /// Hands durable records from `from` on to `visit`, in order, each verified, archive included; none beyond `most`,
+    /// and none that is not durable whatever `most` says. Returns the position to go on from: beyond `from` wherever
+    /// `from` is durable and not beyond `most`, and as far as the segment of `from` reaches; otherwise `from`, nothing
+    /// being there to read. Called from any thread, also while commits go on and segments are archived.
+    ///
+    /// # Errors
+    /// [`RecoverError::Missing`] where `from` lies before what is kept, damage, a failing file system, or a refusal of
+    /// `visit`. What was visited before is as good as ever.
+    fn read(&self, from: Lsn, most: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError>;
 
     /// How much can surely still be committed, in the bytes that [`Store::cost`] counts, as of the last completed
     /// commit. Cheap: asked on every append.

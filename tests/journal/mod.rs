@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tplus::journal::{
-    AppendError, Faults, FileOptions, FileStore, Half, Journal, Lsn, MemoryStore, NewDirectory, Options, Store, Tail,
-    Unsynced,
+    AppendError, Faults, FileOptions, FileStore, Half, Journal, Lsn, MemoryStore, NewDirectory, Options, RecoverError,
+    Store, Tail, Unsynced,
 };
 
 pub(crate) const SECTOR: usize = 512;
+
+/// Records with their positions.
+pub(crate) type Records = Vec<(Lsn, Vec<u8>)>;
 
 /// A store under test, with the hands on it that a test needs.
 pub(crate) trait Subject: Sized {
@@ -26,6 +29,7 @@ pub(crate) trait Subject: Sized {
     fn empty_disk(&self);
     fn damage_newest_checkpoint(&self);
     fn archived(&self) -> usize;
+    fn drop_archive(&self);
 }
 
 pub(crate) struct Files {
@@ -92,6 +96,12 @@ impl Subject for Files {
     fn archived(&self) -> usize {
         fs::read_dir(self.dir.path().join("archive")).unwrap().count()
     }
+
+    fn drop_archive(&self) {
+        for path in files(self.dir.path(), "archive", ".seg") {
+            fs::remove_file(path).unwrap();
+        }
+    }
 }
 
 impl Subject for MemoryStore {
@@ -126,6 +136,10 @@ impl Subject for MemoryStore {
 
     fn archived(&self) -> usize {
         self.archived()
+    }
+
+    fn drop_archive(&self) {
+        self.drop_archive();
     }
 }
 
@@ -212,6 +226,35 @@ pub(crate) fn start_with(store: Arc<dyn Store>, options: Options) -> (Journal, V
     assert_eq!(tail.last.get(), records.len() as u64);
     let journal = Journal::start(store, tail, options).unwrap();
     (journal, records.into_iter().map(|(_, record)| record).collect())
+}
+
+/// Reads once: the records, each with its position, and the position to go on from.
+pub(crate) fn read_once(store: &dyn Store, from: Lsn, most: Lsn) -> Result<(Records, Lsn), RecoverError> {
+    let mut records = Records::new();
+    let next = store.read(from, most, &mut |lsn, record| {
+        records.push((lsn, record.to_vec()));
+        Ok(())
+    })?;
+    Ok((records, next))
+}
+
+/// Reads on until there is nothing more.
+pub(crate) fn read_all(store: &dyn Store, from: Lsn, most: Lsn) -> Records {
+    let (mut all, mut from) = (Records::new(), from);
+    loop {
+        let (records, next) = read_once(store, from, most).unwrap();
+        assert_eq!(next, records.last().map_or(from, |(lsn, _)| lsn.next()));
+        if records.is_empty() {
+            return all;
+        }
+        all.extend(records);
+        from = next;
+    }
+}
+
+/// Makes a checkpoint without items, which archives what lies behind it and the one before.
+pub(crate) fn checkpoint_at(store: &dyn Store, start: u64) {
+    store.begin_checkpoint(Lsn::new(start)).unwrap().commit(Lsn::new(start).previous()).unwrap();
 }
 
 /// Appends; where the queue has no room, waits for it to drain and tries again.

@@ -58,6 +58,30 @@ impl Layout {
         list_segments(&self.archive)
     }
 
+    /// Archive and journal, oldest first; never empty. The journal is listed first: a segment archived in between is
+    /// then seen twice rather than not at all.
+    pub(crate) fn segments(&self) -> Result<Vec<SegmentFile>, RecoverError> {
+        let live = self.live()?;
+        let mut segments = self.archived()?;
+        segments.extend(live);
+        segments.sort_by_key(|segment| segment.first);
+        segments.dedup_by_key(|segment| segment.first);
+        if segments.is_empty() {
+            return Err(RecoverError::Missing { wanted: Lsn::FIRST, oldest: Lsn::ZERO });
+        }
+        Ok(segments)
+    }
+
+    /// Reads a segment, which may have been archived since it was listed.
+    pub(crate) fn load(&self, file: &SegmentFile, bytes: &mut Vec<u8>) -> Result<(), FileError> {
+        match read_into(&file.path, bytes) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                read_into(&self.archive.join(segment_name(file.first)), bytes)
+            }
+            other => other,
+        }
+    }
+
     /// The checkpoints, newest first.
     pub(crate) fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, FileError> {
         let mut found = Vec::new();
@@ -74,6 +98,13 @@ impl Layout {
         found.sort_by_key(|info| std::cmp::Reverse((info.end, info.start)));
         Ok(found)
     }
+}
+
+/// The place of the segment that holds `from`, if any does, among segments in order.
+pub(crate) fn holder(segments: &[SegmentFile], from: Lsn) -> Result<usize, RecoverError> {
+    let oldest = segments.first().map_or(Lsn::ZERO, |segment| segment.first);
+    let holder = segments.iter().rposition(|segment| segment.first <= from);
+    holder.ok_or(RecoverError::Missing { wanted: from, oldest })
 }
 
 pub(crate) fn segment_name(first: Lsn) -> String {
@@ -136,4 +167,33 @@ pub(crate) fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<(), FileError>
     let mut file = File::open(path).map_err(FileError::at("open", path))?;
     file.read_to_end(out).map_err(FileError::at("read", path))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_archived_since_it_was_listed_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        for part in [&layout.journal, &layout.archive] {
+            fs::create_dir(part).unwrap();
+        }
+        for first in [Lsn::new(1), Lsn::new(5)] {
+            fs::write(layout.segment(first), first.to_string()).unwrap();
+        }
+        let listed = layout.segments().unwrap();
+        rename(&listed[0].path, &layout.archive.join(segment_name(Lsn::new(1)))).unwrap();
+        let mut bytes = Vec::new();
+        layout.load(&listed[0], &mut bytes).unwrap();
+        assert_eq!(bytes, b"1");
+        let firsts: Vec<u64> = layout.segments().unwrap().iter().map(|segment| segment.first.get()).collect();
+        assert_eq!(firsts, [1, 5]);
+        assert_eq!([4, 5, 9].map(|from| holder(&listed, Lsn::new(from)).unwrap()), [0, 1, 1]);
+        assert!(matches!(
+            holder(&listed[1..], Lsn::new(4)),
+            Err(RecoverError::Missing { oldest, .. }) if oldest == Lsn::new(5)
+        ));
+    }
 }

@@ -12,6 +12,7 @@
 mod checkpoints;
 mod create;
 pub(crate) mod layout;
+mod reading;
 mod recovery;
 mod spare;
 
@@ -263,6 +264,11 @@ impl Store for FileStore {
             records -= count;
         }
         Ok(times)
+    }
+
+    fn read(&self, from: Lsn, most: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
+        let durable = Lsn::new(self.checkpoints.durable.load(Ordering::Acquire));
+        reading::read(&self.layout, &self.seed, from, most.min(durable), visit)
     }
 
     /// The larger of what the current segment and the spare still take: whatever fits one of them alone fits both

@@ -71,11 +71,9 @@ pub(crate) fn walk(
     for (place, file) in segments.iter().enumerate() {
         layout::read_into(&file.path, &mut bytes)?;
         let is_last = place + 1 == segments.len();
-        let scan = segment::scan(&bytes, &Expect { file: &file.path, seed, before, is_last }, visit)?;
-        if scan.header.start.next != file.first {
-            let reason = format!("the file's name does not say its first lsn, {}", scan.header.start.next);
-            return Err(damage(&file.path, 0, file.first, reason).into());
-        }
+        let expect = Expect { file: &file.path, seed, before, is_last, most: None };
+        let scan = segment::scan(&bytes, &expect, visit)?;
+        scan.check_name(&file.path, file.first)?;
         done += bytes.len() as u64;
         progress(Progress { done, total, lsn: scan.end.next.previous() });
         before = Some(scan.end);
