@@ -3,7 +3,7 @@
 
 pub mod cli;
 pub mod clock;
-mod codec;
+pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod engine;

@@ -4,7 +4,7 @@ use super::json::{Fields, Value};
 use crate::{
     domain::{Money, Timestamp},
     proto::journal::{
-        Amount, Cycle, Fact, GuaranteeModified, Income, MerchantFacts, MerchantImported, OrderClassified, Policy,
+        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported, OrderClassified, Policy,
         ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis, policy::QuotaCounts,
         record::Body,
     },
@@ -104,7 +104,7 @@ fn fact_fields(fact: &Fact) -> (&'static str, Fields) {
         Some(Kind::GuaranteeModified(fact)) => ("guarantee_modified", guarantee_fields(fact)),
         Some(Kind::ReleaseCompleted(fact)) => ("release_completed", release_fields(fact)),
         Some(Kind::MerchantImported(fact)) => ("merchant_imported", imported_fields(fact)),
-        None => ("unknown_to_this_release", vec![]),
+        Some(_) | None => ("unknown_to_this_release", vec![]),
     };
     (name, [("effective_at", instant(fact.effective_at))].into_iter().chain(of_it).collect())
 }
@@ -135,6 +135,14 @@ fn settled_fields(settled: &ProfitSettled) -> Fields {
 fn guarantee_fields(modified: &GuaranteeModified) -> Fields {
     let mut fields = vec![
         ("request_id", Value::text(&modified.request_id)),
+        ("receipt", receipt(modified.receipt.as_ref())),
+    ];
+    fields.extend(modified.change.iter().flat_map(change_fields));
+    fields
+}
+
+fn change_fields(modified: &GuaranteeChange) -> Fields {
+    let mut fields = vec![
         ("previous", cents(modified.previous)),
         ("guarantee", cents(modified.guarantee)),
         ("from_releasing", amount(modified.from_releasing.as_ref())),
@@ -146,7 +154,6 @@ fn guarantee_fields(modified: &GuaranteeModified) -> Fields {
     }
     fields.push(("frozen", amount(modified.frozen.as_ref())));
     fields.push(("available", amount(modified.available.as_ref())));
-    fields.push(("receipt", receipt(modified.receipt.as_ref())));
     fields
 }
 
@@ -163,8 +170,7 @@ fn imported_fields(imported: &MerchantImported) -> Fields {
         ("request_id", Value::text(&imported.request_id)),
         ("historical_profit", cents(imported.historical_profit)),
         ("available", cents(imported.available)),
-        ("multiple", Value::number(imported.multiple)),
-        ("policy_version", Value::number(imported.policy_version)),
+        ("receipt", receipt(imported.receipt.as_ref())),
     ]
 }
 

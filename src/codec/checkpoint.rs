@@ -1,7 +1,7 @@
 //! The state of a merchant, and what is known of an earlier fact.
 
 use super::{
-    Malformed, amount, decode_event, encode_event,
+    Fingerprint, Malformed, amount, decode_event, encode_event,
     fact::{decode_id, decode_pending, encode_pending},
     input, money, required,
 };
@@ -99,8 +99,9 @@ pub(crate) fn decode_standing(standing: Option<pb::Standing>) -> Standing {
     }
 }
 
-/// What is known of an earlier fact, as it is written, under the halves of its fingerprint.
-pub(crate) fn encode_known((high, low): (u64, u64), known: &Known, lsn: Lsn) -> pb::DecidedFact {
+/// What is known of an earlier fact, as it is written.
+pub(crate) fn encode_known(fingerprint: Fingerprint, known: &Known, lsn: Lsn) -> pb::DecidedFact {
+    let (high, low) = fingerprint.halves();
     pb::DecidedFact {
         fingerprint_high: high,
         fingerprint_low: low,
@@ -114,10 +115,11 @@ pub(crate) fn encode_known((high, low): (u64, u64), known: &Known, lsn: Lsn) -> 
 ///
 /// # Errors
 /// When a field is missing or out of bounds.
-pub(crate) fn decode_known(decided: pb::DecidedFact) -> Result<((u64, u64), Known, Lsn), Malformed> {
+pub(crate) fn decode_known(decided: pb::DecidedFact) -> Result<(Fingerprint, Known, Lsn), Malformed> {
     let first = decode_event(required("fact", decided.fact)?)?;
     let known = Known { first, standing: decode_standing(decided.standing) };
-    Ok(((decided.fingerprint_high, decided.fingerprint_low), known, Lsn::new(decided.lsn)))
+    let fingerprint = Fingerprint::from_halves((decided.fingerprint_high, decided.fingerprint_low));
+    Ok((fingerprint, known, Lsn::new(decided.lsn)))
 }
 
 fn encode_lasting(lasting: Lasting) -> Option<parts::Lasting> {

@@ -45,4 +45,4 @@ pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, Quota
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};
 pub use time::{InvalidTime, Timestamp};
-pub use timeline::Timeline;
+pub use timeline::{SetPolicy, Timeline};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Calendar, Day, InForce, Policy, Timestamp};
+use super::{Announcement, Calendar, Day, InForce, Policy, Rejection, RequestId, Text, Timestamp};
 
 /// Every policy that was ever in force or is announced, in the order of their instants. Never empty.
 ///
@@ -81,6 +81,84 @@ impl Timeline {
             let at = if version.version == self.first.version { by_limit } else { by_limit.max(version.effective_at) };
             end.is_none_or(|end| at < end).then_some(at)
         })
+    }
+}
+
+/// Another policy.
+#[derive(Clone, Debug)]
+pub struct SetPolicy {
+    /// Makes it known; unique over all policies.
+    pub request_id: RequestId,
+    /// The rules.
+    pub policy: Policy,
+    /// When they shall come into force; none: as soon as possible.
+    pub effective_at: Option<Timestamp>,
+    /// The latest version that the caller has seen; none: do not compare.
+    pub expected_version: Option<u64>,
+    /// Why; may be empty.
+    pub reason: Text,
+}
+
+impl Timeline {
+    /// How long before it comes into force a policy is announced at least. By then every decision has to know of it.
+    pub const ANNOUNCED_BEFORE: Duration = Duration::from_secs(1);
+
+    /// The first answer again, when the request is known.
+    ///
+    /// # Errors
+    /// [`Rejection::Conflict`] when the first request had other content.
+    pub fn recall(&self, set: &SetPolicy) -> Result<Option<&InForce>, Rejection> {
+        let by_this = |version: &&InForce| version.announcement.as_ref().is_some_and(|it| it.request_id == set.request_id);
+        let Some(known) = self.versions().find(by_this) else { return Ok(None) };
+        let asked = known.announcement.as_ref();
+        let same = |field, holds| if holds { Ok(()) } else { Err(Rejection::Conflict { field }) };
+        same("policy", known.policy == set.policy)?;
+        same("effective_at", asked.is_some_and(|it| it.effective_asked == set.effective_at))?;
+        same("reason", asked.is_some_and(|it| it.reason == set.reason))?;
+        Ok(Some(known))
+    }
+
+    /// Decides from when on another policy counts.
+    ///
+    /// # Errors
+    /// When the caller judged another version, or it cannot come into force when it is wanted.
+    pub fn announce(&self, set: &SetPolicy, now: Timestamp) -> Result<InForce, Rejection> {
+        let latest = self.latest();
+        if set.expected_version.is_some_and(|expected| expected != latest.version) {
+            return Err(Rejection::PolicyChanged { latest: latest.version });
+        }
+        // Strictly after the last version: no instant has two.
+        let next = latest.effective_at.after(Duration::from_micros(1));
+        let earliest = now.after(Self::ANNOUNCED_BEFORE).max(next);
+        let effective_at = match set.effective_at {
+            Some(asked) if asked < earliest => return Err(Rejection::PolicyTooEarly { asked, earliest }),
+            Some(asked) => self.check_boundary(asked, &set.policy)?,
+            None if latest.policy.calendar == set.policy.calendar => earliest,
+            None => self.boundary(earliest),
+        };
+        let announcement = Announcement {
+            request_id: set.request_id.clone(),
+            announced_at: now,
+            effective_asked: set.effective_at,
+            reason: set.reason.clone(),
+        };
+        let (version, policy) = (latest.version + 1, set.policy.clone());
+        Ok(InForce { version, effective_at, policy, announcement: Some(announcement) })
+    }
+
+    fn check_boundary(&self, asked: Timestamp, policy: &Policy) -> Result<Timestamp, Rejection> {
+        let next = self.boundary(asked);
+        if self.latest().policy.calendar == policy.calendar || next == asked {
+            Ok(asked)
+        } else {
+            Err(Rejection::PolicyNotAtDayBoundary { next })
+        }
+    }
+
+    /// The first instant not before this one at which a settlement day begins.
+    fn boundary(&self, instant: Timestamp) -> Timestamp {
+        let before = instant.before(Duration::from_micros(1));
+        if self.day_of(before) < self.day_of(instant) { instant } else { self.end_of_day(instant) }
     }
 }
 

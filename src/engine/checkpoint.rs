@@ -4,13 +4,11 @@ use std::time::Instant;
 
 use prost::Message as _;
 
-use super::{
-    Engine,
-    codec::{encode_event, encode_merchant, encode_policy},
-};
+use super::Engine;
 use crate::{
+    codec::{encode_known, encode_merchant, encode_policy},
     journal::{CheckpointWriter, JournalFault, StoreError},
-    proto::journal::{CheckpointGlobals, CheckpointItem, DecidedFact, checkpoint_item::Item},
+    proto::journal::{CheckpointGlobals, CheckpointItem, checkpoint_item::Item},
 };
 
 /// A checkpoint that was written.
@@ -59,10 +57,10 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
     }
     for fingerprint in decided {
         go_on(engine)?;
-        if let Some(fact) = engine.decided.get(fingerprint, encode_event) {
-            let (high, low) = fingerprint.halves();
-            let fact = DecidedFact { fingerprint_high: high, fingerprint_low: low, fact: Some(fact) };
-            put(&mut *writer, Item::Decided(fact), &mut items)?;
+        // What has left memory meanwhile is in the archive for good.
+        let decided = engine.decided.get(fingerprint, |known, lsn| encode_known(fingerprint, known, lsn));
+        if let Some(decided) = decided {
+            put(&mut *writer, Item::Decided(decided), &mut items)?;
         }
     }
     let end = engine.journal.last();
@@ -79,10 +77,10 @@ fn go_on(engine: &Engine) -> Result<(), CheckpointError> {
 }
 
 fn globals(engine: &Engine) -> CheckpointGlobals {
-    let policy = engine.policy.load();
+    let policies = engine.policies.peek();
     CheckpointGlobals {
-        policy_set: Some(encode_policy(&policy.in_force)),
-        policy_lsn: policy.lsn.get(),
+        policies: policies.timeline.versions().map(encode_policy).collect(),
+        policy_lsn: policies.lsn.get(),
         clock: engine.time.until().micros(),
     }
 }

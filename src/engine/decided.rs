@@ -1,44 +1,54 @@
-//! What was decided, so that a repeat gets the first answer.
+//! What was decided, so that a repeat gets the first answer and a later command finds what it is about.
 
 use std::{
-    hash::{BuildHasherDefault, Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    hash::{BuildHasherDefault, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dashmap::DashMap;
-use siphasher::sip128::{Hasher128, SipHasher24};
 
-use crate::domain::{Event, Fact, Key, MerchantId};
+use super::{archive::Archive, archive::ArchiveError, filter::Filter};
+use crate::{
+    codec::Fingerprint,
+    domain::{Event, Fact, Key, Known, MerchantId},
+    journal::Lsn,
+};
 
-/// Every decided order and request, by a fingerprint of merchant and id.
+/// Every decided order and request, by fingerprint: the recent ones in memory, all others in the archive.
 ///
-/// The fingerprint has 128 bits under a random key of the data directory: nobody outside can make two ids collide, and by
-/// chance two of 10¹² ids do with a probability below 10⁻¹⁴.
-///
-/// An entry is made while the merchant is locked and never changes; whoever holds the merchant sees all of its entries.
+/// An entry is made and changed while the merchant is locked; whoever holds the merchant sees all of its entries. It leaves memory
+/// only once the archive knows it for good, and is in the filter before that. So what is neither in memory nor in the filter was
+/// never decided, and only a hit of the filter asks the disk, which is done before the merchant is locked.
 pub(super) struct Decided {
     key: [u8; 16],
-    facts: DashMap<Fingerprint, Event, BuildHasherDefault<AsItIs>>,
+    recent: DashMap<Fingerprint, Recent, BuildHasherDefault<AsItIs>>,
     orders: AtomicU64,
+    archived: Filter,
+    archive: Option<Arc<dyn Archive>>,
+    /// How often entries have left memory: what was read from the archive before is not to be trusted after.
+    evictions: AtomicU64,
 }
 
-/// A fingerprint of merchant and id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint(pub(super) u128);
-
-impl Fingerprint {
-    /// The upper and the lower 64 bits.
-    #[allow(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
-    pub(super) const fn halves(self) -> (u64, u64) {
-        ((self.0 >> 64) as u64, self.0 as u64)
-    }
-
-    pub(super) const fn from_halves(high: u64, low: u64) -> Self {
-        Self((high as u128) << 64 | low as u128)
-    }
+/// What is known, and the position of the last record about it.
+struct Recent {
+    known: Known,
+    lsn: Lsn,
 }
 
-/// How many orders and requests are remembered.
+/// What the archive told of a fingerprint, before the merchant was locked.
+pub(super) struct Recalled {
+    known: Option<Known>,
+    /// The archive was asked, in this period between evictions.
+    asked: Option<u64>,
+}
+
+/// Memory and archive have changed since the archive was asked; it has to be asked again.
+pub(super) struct AskAgain;
+
+/// How many orders and requests are in memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) orders: u64,
@@ -46,53 +56,142 @@ pub(super) struct Counts {
 }
 
 impl Decided {
-    pub(super) fn new(key: [u8; 16], shards: usize) -> Self {
-        let facts = DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), shards);
-        Self { key, facts, orders: AtomicU64::new(0) }
+    pub(super) fn new(key: [u8; 16], shards: usize, archive: Option<Arc<dyn Archive>>) -> Self {
+        Self {
+            key,
+            recent: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), shards),
+            orders: AtomicU64::new(0),
+            archived: Filter::new(),
+            archive,
+            evictions: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn fingerprint(&self, merchant: &MerchantId, key: Key<'_>) -> Fingerprint {
-        let (kind, id) = match key {
-            Key::Order(id) => (0, id.as_str()),
-            Key::Request(id) => (1, id.as_str()),
-        };
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(&[kind]);
-        hasher.write(merchant.as_str().as_bytes());
-        // No id has a zero byte, so no two pairs of ids are the same bytes.
-        hasher.write(&[0]);
-        hasher.write(id.as_bytes());
-        Fingerprint(hasher.finish128().as_u128())
+        Fingerprint::of(self.key, merchant, key)
     }
 
-    /// Looks at what was decided under a fingerprint.
-    pub(super) fn get<T>(&self, fingerprint: Fingerprint, look: impl FnOnce(&Event) -> T) -> Option<T> {
-        self.facts.get(&fingerprint).map(|event| look(event.value()))
+    pub(super) const fn archive(&self) -> Option<&Arc<dyn Archive>> {
+        self.archive.as_ref()
     }
 
-    /// Remembers a decision; a second one under the same fingerprint is the same one, seen again by recovery.
-    pub(super) fn remember(&self, fingerprint: Fingerprint, event: Event) {
-        let order = matches!(event.fact, Fact::OrderClassified(_));
-        if self.facts.insert(fingerprint, event).is_none() && order {
+    /// Takes over what the archive knows already.
+    pub(super) fn fill_filter(&self) -> Result<(), ArchiveError> {
+        match &self.archive {
+            Some(archive) => archive.fingerprints(&mut |fingerprint| self.archived.insert(fingerprint)),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the archive, where memory cannot tell. To be called while no merchant is locked.
+    pub(super) fn recall(&self, fingerprint: Fingerprint) -> Result<Recalled, ArchiveError> {
+        let period = self.evictions.load(Ordering::SeqCst);
+        match &self.archive {
+            Some(archive) if !self.recent.contains_key(&fingerprint) && self.archived.contains(fingerprint) => {
+                Ok(Recalled { known: archive.known(fingerprint)?, asked: Some(period) })
+            }
+            _ => Ok(Recalled { known: None, asked: None }),
+        }
+    }
+
+    /// What is known under a fingerprint, handed over to be looked at; to be called while the merchant is locked.
+    pub(super) fn find<T>(
+        &self,
+        fingerprint: Fingerprint,
+        recalled: &Recalled,
+        look: impl FnOnce(Option<&Known>) -> T,
+    ) -> Result<T, AskAgain> {
+        if let Some(recent) = self.recent.get(&fingerprint) {
+            return Ok(look(Some(&recent.known)));
+        }
+        match recalled.asked {
+            Some(period) if period == self.evictions.load(Ordering::SeqCst) => Ok(look(recalled.known.as_ref())),
+            None if !self.archived.contains(fingerprint) => Ok(look(None)),
+            _ => Err(AskAgain),
+        }
+    }
+
+    /// Remembers a decision, at the position of its record.
+    pub(super) fn remember(&self, fingerprint: Fingerprint, first: Event, lsn: Lsn) {
+        self.put(fingerprint, Known::new(first), lsn);
+    }
+
+    /// Remembers what is known already, as a checkpoint tells.
+    pub(super) fn put(&self, fingerprint: Fingerprint, known: Known, lsn: Lsn) {
+        let order = known.first.fact.order().is_some();
+        if self.recent.insert(fingerprint, Recent { known, lsn }).is_none() && order {
             self.orders.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// All fingerprints there are now.
+    /// Takes note of a later fact about something that is known. `recalled` is what the archive told of it, if memory does not
+    /// hold it.
+    pub(super) fn follow(&self, fingerprint: Fingerprint, recalled: Recalled, later: &Fact, lsn: Lsn) {
+        if let Some(mut recent) = self.recent.get_mut(&fingerprint) {
+            recent.known.follow(later);
+            recent.lsn = lsn;
+        } else if let Some(mut known) = recalled.known {
+            known.follow(later);
+            self.put(fingerprint, known, lsn);
+        }
+    }
+
+    /// The same in recovery, where each record is met in order and perhaps again: what is in memory is brought up to date. Answers
+    /// whether it was in memory.
+    pub(super) fn replay_later(&self, fingerprint: Fingerprint, later: &Fact, lsn: Lsn) -> bool {
+        let recent = self.recent.get_mut(&fingerprint);
+        recent.is_some_and(|mut recent| {
+            if recent.lsn < lsn {
+                recent.known.follow(later);
+                recent.lsn = lsn;
+            }
+            true
+        })
+    }
+
+    /// Remembers a decision in recovery, where a checkpoint may have told of it already. Answers whether it is the same one.
+    pub(super) fn replay(&self, fingerprint: Fingerprint, first: Event, lsn: Lsn) -> bool {
+        if let Some(recent) = self.recent.get(&fingerprint) {
+            return recent.known.first == first;
+        }
+        self.remember(fingerprint, first, lsn);
+        true
+    }
+
+    /// Lets go of what the archive knows for good, once there is more in memory than there should be. Answers how many entries went.
+    pub(super) fn evict(&self, keep: usize, last: Lsn) -> usize {
+        let Some(archive) = self.archive.as_ref().filter(|_| self.recent.len() > keep) else { return 0 };
+        // A record decides about one thing, most of the time: so half of what may stay does.
+        let recent_enough = Lsn::new(last.get().saturating_sub(keep as u64 / 2));
+        let up_to = archive.durable().min(recent_enough);
+        self.evictions.fetch_add(1, Ordering::SeqCst);
+        let (mut evicted, mut orders) = (0, 0);
+        self.recent.retain(|fingerprint, recent| {
+            if recent.lsn > up_to {
+                return true;
+            }
+            self.archived.insert(*fingerprint);
+            evicted += 1;
+            orders += u64::from(recent.known.first.fact.order().is_some());
+            false
+        });
+        self.orders.fetch_sub(orders, Ordering::Relaxed);
+        evicted
+    }
+
+    /// All fingerprints in memory now.
     pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
-        self.facts.iter().map(|entry| *entry.key()).collect()
+        self.recent.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Looks at an entry in memory and the position of the last record about it.
+    pub(super) fn get<T>(&self, fingerprint: Fingerprint, look: impl FnOnce(&Known, Lsn) -> T) -> Option<T> {
+        self.recent.get(&fingerprint).map(|recent| look(&recent.known, recent.lsn))
     }
 
     pub(super) fn counts(&self) -> Counts {
         let orders = self.orders.load(Ordering::Relaxed);
-        Counts { orders, requests: (self.facts.len() as u64).saturating_sub(orders) }
-    }
-}
-
-impl Hash for Fingerprint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        #[allow(clippy::cast_possible_truncation, reason = "any 64 of the 128 bits spread equally well")]
-        state.write_u64(self.0 as u64);
+        Counts { orders, requests: (self.recent.len() as u64).saturating_sub(orders) }
     }
 }
 

@@ -1,9 +1,12 @@
 //! How it runs: merchants in memory, a journal under them, and a background task for what comes due.
 
+mod archive;
 mod checkpoint;
-mod codec;
 mod deadlines;
 mod decided;
+mod filter;
+mod policies;
+mod read;
 mod recovery;
 mod scheduler;
 mod submit;
@@ -15,26 +18,28 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use foldhash::{SharedSeed, quality::SeedableRandomState};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::{
+    archive::{Archive, ArchiveError},
     checkpoint::{CheckpointError, Written},
-    codec::Malformed,
+    policies::{Announced, PolicyRequest},
+    read::View,
     recovery::{OpenError, Recovered},
     submit::Submitted,
 };
 use self::{
     deadlines::Deadlines,
     decided::Decided,
+    policies::Book,
     scheduler::Signal,
     time::{Advance, Time},
 };
 use crate::{
     clock::{ClockState, Mode},
-    domain::{Command, Cycle, InForce, Limits, Margin, Merchant, MerchantId, Policy, Rejection, Timestamp},
+    domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
     journal::{AppendError, Journal, JournalFault, Lsn},
 };
 
@@ -54,18 +59,19 @@ use crate::{
 /// order of decisions. A merchant changes only through facts that are in the journal, and the engine's state is at any time
 /// what recovery makes of them, but for day totals so old that no answer rests on them. No lock is held while waiting for the disk.
 ///
-/// Locks are taken in this order: gate of the manual clock, merchant, decided facts or deadlines or clock lease, journal buffer.
+/// Locks are taken in this order: gate of the manual clock, merchant, announcement of a policy, decided facts or deadlines or clock lease, journal buffer.
 pub struct Engine {
     merchants: Merchants,
     decided: Decided,
     deadlines: Deadlines,
-    policy: ArcSwap<PolicyAt>,
+    policies: Book,
     time: Time,
     journal: Journal,
     permits: Semaphore,
     max_in_flight: usize,
     limits: Limits,
     checkpoint_every: u64,
+    max_recent: usize,
     /// Bytes of records that the recovery had to replay.
     replayed_bytes: u64,
     observer: Arc<dyn Observer>,
@@ -89,12 +95,6 @@ struct Cell {
     next_look: Option<Timestamp>,
 }
 
-/// A policy in force, and the position of its record.
-struct PolicyAt {
-    in_force: InForce,
-    lsn: Lsn,
-}
-
 #[derive(Default)]
 struct Signals {
     due: Signal,
@@ -113,6 +113,10 @@ pub struct Options {
     pub checkpoint_every: u64,
     /// The policy for an empty journal; the published rules if there is none. A journal that has another one is refused.
     pub policy: Option<Policy>,
+    /// What remembers decided facts once memory has let go of them; without it, memory never does.
+    pub archive: Option<Arc<dyn Archive>>,
+    /// How many decided orders and requests stay in memory although the archive knows them.
+    pub max_recent: usize,
     /// Whether the background threads run. Without them no answer changes.
     pub background: bool,
     /// Who is told what happens.
@@ -127,6 +131,8 @@ impl Default for Options {
             shards: 1_024,
             checkpoint_every: 256 << 20,
             policy: None,
+            archive: None,
+            max_recent: 1 << 18,
             background: true,
             observer: Arc::new(Unobserved),
         }
@@ -213,6 +219,13 @@ impl From<AppendError> for EngineError {
     }
 }
 
+impl From<ArchiveError> for EngineError {
+    fn from(error: ArchiveError) -> Self {
+        tracing::error!(%error, "an id could not be looked up");
+        Self::Unavailable { reason: "the history cannot be read".to_owned() }
+    }
+}
+
 impl From<JournalFault> for EngineError {
     fn from(fault: JournalFault) -> Self {
         // What failed, with its path, is for the log and not for the caller.
@@ -260,15 +273,6 @@ impl Engine {
     pub async fn execute<C: Command>(&self, request: Request<C>) -> Result<Answer<C::Fact>, EngineError> {
         let _permit = self.permit()?;
         self.once_durable(self.submit(&request)).await
-    }
-
-    /// The balances of a merchant as of now.
-    ///
-    /// # Errors
-    /// When the merchant was never opened, too much is in flight, or the journal has failed.
-    pub async fn margin(&self, merchant: &MerchantId) -> Result<Margin, EngineError> {
-        let _permit = self.permit()?;
-        self.once_durable(self.read_margin(merchant)).await
     }
 
     fn permit(&self) -> Result<SemaphorePermit<'_>, EngineError> {
@@ -379,7 +383,11 @@ impl Engine {
         if let Err(error) = self.time.end_lease(&self.journal) {
             tracing::warn!(%error, "engine time may go on up to a second ahead after the restart");
         }
-        self.journal.close()
+        let closed = self.journal.close();
+        if let Some(archive) = self.decided.archive() {
+            archive.stop();
+        }
+        closed
     }
 }
 

@@ -2,22 +2,23 @@
 
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use super::{
-    Cell, Engine, Observer, Options, PolicyAt, Signals,
-    codec::{Malformed, decode_event, decode_merchant, decode_policy, encode_policy},
+    ArchiveError, Cell, Engine, Observer, Options, Signals,
     deadlines::Deadlines,
-    decided::{Decided, Fingerprint},
-    id_hasher, scheduler,
+    decided::Decided,
+    id_hasher,
+    policies::{Book, Policies},
+    scheduler,
     time::{Time, append},
 };
 use crate::{
     clock::{Clock, ClockError, Micros, Mode},
-    domain::{InForce, MerchantId, Policy, Timestamp},
+    codec::{Malformed, decode_event, decode_known, decode_merchant, decode_policy, encode_policy},
+    domain::{Event, InForce, MerchantId, Policy, Timeline, Timestamp},
     journal::{self, AppendError, Journal, JournalFault, Lsn, RecoverError, Store, StoreError, Tail, VisitError},
     proto::journal::{CheckpointGlobals, CheckpointItem, MerchantFacts, Record, checkpoint_item::Item, record::Body},
 };
@@ -53,12 +54,15 @@ pub enum OpenError {
     /// The journal belongs to another policy.
     #[error(
         "the policy file differs from policy version {version}, which this data directory follows; a policy file only seeds an \
-         empty data directory: start without it, or with the file that was used first"
+         empty data directory: start without it, or with the file that was used first; SetPolicy changes the policy"
     )]
     OtherPolicy {
         /// The version in force.
         version: u64,
     },
+    /// The history cannot be taken up.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The first records could not be written.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -95,6 +99,7 @@ impl Engine {
             tail,
         };
         let background = options.background;
+        state.start_archive(&journal, checkpoint)?;
         let engine = Arc::new(state.into_engine(clock, journal, options)?);
         engine.journal.wait_durable_blocking(engine.journal.last())?;
         if background {
@@ -130,18 +135,21 @@ impl journal::Observer for Forward {
 struct State {
     merchants: super::Merchants,
     decided: Decided,
-    policy: Option<PolicyAt>,
+    policies: Option<Policies>,
+    /// The last record about a fact that had left memory: the archive has to know it.
+    last_archived: Lsn,
     /// The bound of the time that was given out.
     clock: Option<Timestamp>,
     replayed_bytes: u64,
 }
 
 impl State {
-    fn empty(key: [u8; 16], shards: usize) -> Self {
+    fn empty(key: [u8; 16], options: &Options) -> Self {
         Self {
-            merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), shards),
-            decided: Decided::new(key, shards),
-            policy: None,
+            merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), options.shards),
+            decided: Decided::new(key, options.shards, options.archive.clone()),
+            policies: None,
+            last_archived: Lsn::ZERO,
             clock: None,
             replayed_bytes: 0,
         }
@@ -149,9 +157,9 @@ impl State {
 
     /// The newest checkpoint that is whole, and what was recorded after it.
     fn recover(store: &dyn Store, key: [u8; 16], options: &Options) -> Result<(Self, Option<Lsn>, Tail), OpenError> {
-        let mut base = (Self::empty(key, options.shards), None);
+        let mut base = (Self::empty(key, options), None);
         for info in store.checkpoints()? {
-            let mut state = Self::empty(key, options.shards);
+            let mut state = Self::empty(key, options);
             match store.read_checkpoint(&info, &mut |item| state.restore(item).map_err(VisitError::new)) {
                 Ok(()) => {
                     base = (state, Some(info.start));
@@ -179,9 +187,8 @@ impl State {
                 Ok(())
             }
             Item::Decided(decided) => {
-                let fingerprint = Fingerprint::from_halves(decided.fingerprint_high, decided.fingerprint_low);
-                let event = decode_event(decided.fact.ok_or_else(|| Malformed::missing("fact"))?)?;
-                self.decided.remember(fingerprint, event);
+                let (fingerprint, known, lsn) = decode_known(decided)?;
+                self.decided.put(fingerprint, known, lsn);
                 Ok(())
             }
         }
@@ -189,10 +196,23 @@ impl State {
 
     fn restore_globals(&mut self, globals: CheckpointGlobals) -> Result<(), Malformed> {
         let lsn = Lsn::new(globals.policy_lsn);
-        let in_force = decode_policy(globals.policy_set.ok_or_else(|| Malformed::missing("policy_set"))?)?;
-        self.policy = Some(PolicyAt { in_force, lsn });
+        for set in globals.policies {
+            self.add_policy(decode_policy(set)?, lsn);
+        }
         self.clock = Some(Timestamp::from_micros(globals.clock));
         Ok(())
+    }
+
+    /// A policy that a checkpoint told of already is met again in the journal.
+    fn add_policy(&mut self, in_force: InForce, lsn: Lsn) {
+        match &mut self.policies {
+            None => self.policies = Some(Policies::new(Timeline::new(in_force), lsn)),
+            Some(policies) if policies.timeline.latest().version < in_force.version => {
+                policies.timeline.push(in_force);
+                policies.lsn = lsn;
+            }
+            Some(_) => {}
+        }
     }
 
     fn replay(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), Malformed> {
@@ -200,7 +220,7 @@ impl State {
         let record = Record::decode(record).map_err(|error| Malformed(error.to_string()))?;
         match record.body.ok_or_else(|| Malformed::missing("body"))? {
             Body::Merchant(facts) => self.replay_merchant(lsn, facts)?,
-            Body::PolicySet(set) => self.policy = Some(PolicyAt { in_force: decode_policy(set)?, lsn }),
+            Body::PolicySet(set) => self.add_policy(decode_policy(set)?, lsn),
             Body::ClockLease(lease) => self.clock = Some(Timestamp::from_micros(lease.until)),
             Body::ClockAdvanced(advanced) => self.clock = Some(Timestamp::from_micros(advanced.to)),
         }
@@ -208,10 +228,11 @@ impl State {
     }
 
     /// A state from a checkpoint may have seen the record already; what it has decided is the same in any case.
-    fn replay_merchant(&self, lsn: Lsn, facts: MerchantFacts) -> Result<(), Malformed> {
+    fn replay_merchant(&mut self, lsn: Lsn, facts: MerchantFacts) -> Result<(), Malformed> {
         let id = MerchantId::parse(&facts.merchant_id).map_err(|invalid| Malformed(invalid.to_string()))?;
         let mut cell = self.merchants.entry(id.clone()).or_default();
         let seen = lsn <= cell.lsn;
+        let mut later = Vec::new();
         for fact in facts.facts {
             let event = decode_event(fact)?;
             if !seen {
@@ -219,13 +240,38 @@ impl State {
             }
             if let Some(key) = event.fact.key() {
                 let fingerprint = self.decided.fingerprint(&id, key);
-                if self.decided.get(fingerprint, |first| *first != event) == Some(true) {
+                if event.fact.subject().is_some() {
+                    later.push(event.clone());
+                }
+                if !self.decided.replay(fingerprint, event, lsn) {
                     return Err(Malformed(format!("merchant {id}: an order or request was decided twice")));
                 }
-                self.decided.remember(fingerprint, event);
             }
         }
         cell.lsn = cell.lsn.max(lsn);
+        drop(cell);
+        later.iter().try_for_each(|event| self.replay_later(&id, event, lsn))
+    }
+
+    /// A fact about an earlier one. Where that has left memory, the archive has to have seen this record before anybody asks.
+    fn replay_later(&mut self, id: &MerchantId, event: &Event, lsn: Lsn) -> Result<(), Malformed> {
+        let Some(subject) = event.fact.subject() else { return Ok(()) };
+        if self.decided.replay_later(self.decided.fingerprint(id, subject), &event.fact, lsn) {
+            Ok(())
+        } else if self.decided.archive().is_some() {
+            self.last_archived = lsn;
+            Ok(())
+        } else {
+            Err(Malformed(format!("merchant {id}: {subject:?} was never decided")))
+        }
+    }
+
+    /// The archive has to know everything that memory does not: what had left memory before the checkpoint was begun.
+    fn start_archive(&self, journal: &Journal, checkpoint: Option<Lsn>) -> Result<(), OpenError> {
+        if let Some(archive) = self.decided.archive() {
+            archive.start(journal, checkpoint.map_or(Lsn::ZERO, Lsn::previous).max(self.last_archived))?;
+            self.decided.fill_filter()?;
+        }
         Ok(())
     }
 
@@ -240,56 +286,67 @@ impl State {
         if time.clock().mode() == Mode::Manual && time.peek() > until {
             time.record_advance(time.peek(), &journal)?;
         }
-        let policy = policy_in_force(self.policy, options.policy, &time, &journal)?;
+        let policies = policies_in_force(self.policies, options.policy, &time, &journal)?;
         let hasher = self.merchants.hasher().clone();
         let engine = Engine {
             merchants: self.merchants,
             decided: self.decided,
             deadlines: Deadlines::new(64, hasher),
-            policy: ArcSwap::from_pointee(policy),
+            policies: Book::new(policies),
             time,
             journal,
             permits: Semaphore::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
             limits: options.limits,
             checkpoint_every: options.checkpoint_every,
+            max_recent: options.max_recent,
             replayed_bytes: self.replayed_bytes,
             observer: options.observer,
             signals: Signals::default(),
             background: Mutex::default(),
         };
-        engine.schedule_all();
+        engine.reschedule();
         Ok(engine)
     }
 }
 
-/// The policy of the journal; an empty journal gets its first one.
-fn policy_in_force(
-    recorded: Option<PolicyAt>,
+/// The policies of the journal; an empty journal gets its first one. A policy file has to be the first or the latest: it only
+/// seeds an empty directory.
+fn policies_in_force(
+    recorded: Option<Policies>,
     wanted: Option<Policy>,
     time: &Time,
     journal: &Journal,
-) -> Result<PolicyAt, OpenError> {
+) -> Result<Policies, OpenError> {
     match recorded {
-        Some(PolicyAt { in_force, .. }) if wanted.as_ref().is_some_and(|wanted| *wanted != in_force.policy) => {
-            Err(OpenError::OtherPolicy { version: in_force.version })
+        Some(policies) => {
+            let is = |wanted: &Policy| {
+                let mut versions = policies.timeline.versions();
+                let seed = versions.next().is_some_and(|first| first.policy == *wanted);
+                seed || policies.timeline.latest().policy == *wanted
+            };
+            if wanted.as_ref().is_none_or(is) {
+                Ok(policies)
+            } else {
+                Err(OpenError::OtherPolicy { version: policies.timeline.latest().version })
+            }
         }
-        Some(policy) => Ok(policy),
         None => {
             let now = time.now(journal)?.now;
-            let in_force = InForce { version: 1, effective_at: now, policy: wanted.unwrap_or_default() };
-            let lsn = append(journal, now, Body::PolicySet(encode_policy(&in_force)))?;
-            Ok(PolicyAt { in_force, lsn })
+            let first = InForce::first(wanted.unwrap_or_default(), now);
+            let lsn = append(journal, now, "", Body::PolicySet(encode_policy(&first)))?;
+            Ok(Policies::new(Timeline::new(first), lsn))
         }
     }
 }
 
 impl Engine {
-    fn schedule_all(&self) {
-        let policy = self.policy.load();
+    /// Plans a look at every merchant.
+    pub(super) fn reschedule(&self) {
+        let policies = self.policies.peek();
         for mut cell in self.merchants.iter_mut() {
             let id = cell.key().clone();
-            self.schedule(&id, &mut cell, &policy.in_force);
+            self.schedule(&id, &mut cell, &policies);
         }
     }
 }

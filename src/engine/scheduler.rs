@@ -104,6 +104,10 @@ fn run_checkpoints(engine: &Engine) {
     let mut covered = 0;
     let mut pause = TICK;
     while engine.signals.checkpoint.wait(pause) {
+        let evicted = engine.decided.evict(engine.max_recent, engine.journal.last());
+        if evicted > 0 {
+            tracing::debug!(evicted, "decided facts left memory; the history knows them");
+        }
         let to_replay = engine.replayed_bytes + engine.journal.bytes_appended();
         pause = TICK;
         if to_replay.saturating_sub(covered) < engine.checkpoint_every {

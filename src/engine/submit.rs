@@ -1,13 +1,18 @@
 //! The synchronous core: one command, under the lock of its merchant.
 
-use std::borrow::Cow;
-
 use dashmap::Entry;
 use prost::Message as _;
 
-use super::{Answer, Cell, Engine, EngineError, Request, codec::encode_event, deadlines::Look, time::Given};
+use super::{
+    Answer, Cell, Engine, EngineError, Request,
+    deadlines::Look,
+    decided::{AskAgain, Recalled},
+    policies::Policies,
+    time::Given,
+};
 use crate::{
-    domain::{Command, Context, Event, Fact, InForce, Margin, Merchant, MerchantId, Rejection, Timestamp, decide},
+    codec::{Fingerprint, encode_event},
+    domain::{Changes, Command, Context, Decision, Fact, Known, MerchantId, Rejection, Timestamp, catch_up, decide},
     journal::{AppendError, Lsn},
     proto::journal::{MerchantFacts, Record, record::Body},
 };
@@ -21,18 +26,63 @@ pub struct Submitted<T> {
     pub rests_on: Lsn,
 }
 
+/// What the archive told of a command, before its merchant was locked: of its own id, and of what it is about.
+struct Asked {
+    own: (Fingerprint, Recalled),
+    subject: Option<(Fingerprint, Recalled)>,
+}
+
+/// Why there was no answer while the merchant was locked.
+enum Interrupted {
+    AskAgain,
+    Failed(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for Interrupted {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<AskAgain> for Interrupted {
+    fn from(_: AskAgain) -> Self {
+        Self::AskAgain
+    }
+}
+
 impl Engine {
     /// Decides on a command and puts what follows into the journal's buffer, in the order of decisions. The result must not
     /// leave before the journal is durable up to [`Submitted::rests_on`], be it an answer, a repeat or a refusal.
     pub fn submit<C: Command>(&self, request: &Request<C>) -> Submitted<Answer<C::Fact>> {
         let mut rests_on = Lsn::ZERO;
-        let result = self.try_submit(request, &mut rests_on);
-        Submitted { result, rests_on }
+        loop {
+            let asked = match self.ask_archive(request) {
+                Ok(asked) => asked,
+                Err(error) => return Submitted { result: Err(error), rests_on },
+            };
+            let result = match self.try_submit(request, asked, &mut rests_on) {
+                Ok(answer) => Ok(answer),
+                Err(Interrupted::AskAgain) => continue,
+                Err(Interrupted::Failed(error)) => Err(error),
+            };
+            return Submitted { result, rests_on };
+        }
     }
 
-    fn try_submit<C: Command>(&self, request: &Request<C>, rests_on: &mut Lsn) -> Result<Answer<C::Fact>, EngineError> {
-        let fingerprint = self.decided.fingerprint(&request.merchant, request.command.key());
-        let policy = self.policy.load();
+    fn ask_archive<C: Command>(&self, request: &Request<C>) -> Result<Asked, EngineError> {
+        let ask = |key| {
+            let fingerprint = self.decided.fingerprint(&request.merchant, key);
+            self.decided.recall(fingerprint).map(|recalled| (fingerprint, recalled))
+        };
+        Ok(Asked { own: ask(request.command.key())?, subject: request.command.subject().map(ask).transpose()? })
+    }
+
+    fn try_submit<C: Command>(
+        &self,
+        request: &Request<C>,
+        asked: Asked,
+        rests_on: &mut Lsn,
+    ) -> Result<Answer<C::Fact>, Interrupted> {
         let _in_flight = self.time.in_flight();
         let entry = self.merchants.entry(request.merchant.clone());
         let unknown = Cell::default();
@@ -41,37 +91,53 @@ impl Engine {
             Entry::Vacant(_) => &unknown,
         };
         let Given { now, rests_on: clock } = self.time.now(&self.journal)?;
-        *rests_on = clock.max(policy.lsn).max(cell.lsn);
+        let policies = self.policies.at(now);
+        *rests_on = clock.max(policies.lsn).max(cell.lsn);
 
-        if let Some(first) = self.decided.get(fingerprint, |event| self.repeat(&request.command, event)) {
+        let (fingerprint, recalled) = &asked.own;
+        let repeat = self.decided.find(*fingerprint, recalled, |known| known.map(|it| self.repeat(&request.command, it)));
+        if let Some(first) = repeat? {
             return Ok(first?);
         }
         check_not_after(request.not_after, now)?;
-        let mut draft = Draft::of(&cell.merchant);
-        draft.catch_up(now);
-        let context = Context { now, in_force: &policy.in_force, limits: self.limits };
-        let (fact, event) = decide(&request.command, &draft.merchant, &context)?;
+        let Decision { fact, event, changes } = self.decide(request, cell, &asked, now, &policies)?;
         let answer = Answer { fact, effective_at: event.effective_at, replayed: false };
         if request.validate_only {
             return Ok(answer);
         }
-        draft.add(event.clone(), now);
-        let changes = draft.into_changes();
         let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
         let recorded = Recorded;
         *rests_on = lsn;
-        self.decided.remember(fingerprint, event.clone());
-        self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policy.in_force);
+        self.remember(&request.merchant, &changes, asked.subject, lsn);
+        self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policies);
         drop(recorded);
         self.tell_cycle(&event.fact, false);
         Ok(answer)
     }
 
+    fn decide<C: Command>(
+        &self,
+        request: &Request<C>,
+        cell: &Cell,
+        asked: &Asked,
+        now: Timestamp,
+        policies: &Policies,
+    ) -> Result<Decision<C::Fact>, Interrupted> {
+        let context = Context { now, policies: &policies.timeline, limits: self.limits, subject: None };
+        let decision = match &asked.subject {
+            None => decide(&request.command, &cell.merchant, &context),
+            Some((fingerprint, recalled)) => self.decided.find(*fingerprint, recalled, |subject| {
+                decide(&request.command, &cell.merchant, &Context { subject, ..context })
+            })?,
+        };
+        Ok(decision?)
+    }
+
     /// The first answer again, or a refusal because the content differs.
-    fn repeat<C: Command>(&self, command: &C, event: &Event) -> Result<Answer<C::Fact>, Rejection> {
-        let fact = command.recall(&event.fact)?.clone();
-        self.tell_cycle(&event.fact, true);
-        Ok(Answer { fact, effective_at: event.effective_at, replayed: true })
+    fn repeat<C: Command>(&self, command: &C, known: &Known) -> Result<Answer<C::Fact>, Rejection> {
+        let fact = command.recall(&known.first.fact)?.clone();
+        self.tell_cycle(&known.first.fact, true);
+        Ok(Answer { fact, effective_at: known.first.effective_at, replayed: true })
     }
 
     fn tell_cycle(&self, fact: &Fact, replayed: bool) {
@@ -84,7 +150,6 @@ impl Engine {
     /// nothing had.
     pub(super) fn submit_due(&self, look: &Look) -> Result<Option<(Lsn, usize)>, AppendError> {
         let Look { at, merchant } = look;
-        let policy = self.policy.load();
         let _in_flight = self.time.in_flight();
         let cell = self.merchants.get_mut(merchant);
         // A look that is not the planned one was overtaken by an earlier one.
@@ -94,40 +159,50 @@ impl Engine {
             // Time stands still while the disk is full: the look stays planned.
             return Err(AppendError::NoRoom);
         }
-        let mut draft = Draft::of(&cell.merchant);
-        draft.catch_up(now);
-        let changes = draft.into_changes();
+        cell.next_look = None;
+        let done = self.record_due(merchant, &mut cell, now);
+        if done.is_err() {
+            cell.next_look = Some(*at);
+        }
+        done
+    }
+
+    /// Records what is due for a merchant by now, and plans the next look.
+    fn record_due(
+        &self,
+        merchant: &MerchantId,
+        cell: &mut Cell,
+        now: Timestamp,
+    ) -> Result<Option<(Lsn, usize)>, AppendError> {
+        let policies = self.policies.at(now);
+        let changes = catch_up(&cell.merchant, now, &policies.timeline);
         if changes.events.is_empty() {
-            cell.next_look = None;
-            cell.merchant.forget_days_before(policy.in_force.oldest_day_kept(now));
-            self.schedule(merchant, &mut cell, &policy.in_force);
+            cell.merchant.forget_days_before(policies.timeline.at(now).oldest_day_kept(now));
+            self.schedule(merchant, cell, &policies);
             return Ok(None);
         }
         let lsn = self.append(merchant, "", now, &changes)?;
         let recorded = Recorded;
         let facts = changes.events.len();
-        cell.next_look = None;
-        self.commit(merchant, &mut cell, changes, lsn, &policy.in_force);
+        self.commit(merchant, cell, changes, lsn, &policies);
         drop(recorded);
         Ok(Some((lsn, facts)))
     }
 
-    /// The balances of a merchant, with everything applied that has come due, on a copy: a read writes nothing.
-    pub fn read_margin(&self, merchant: &MerchantId) -> Submitted<Margin> {
-        let policy = self.policy.load();
+    /// Records what is due for one merchant by now. Answers the time and the position that what there is rests on.
+    pub(super) fn settle(&self, merchant: &MerchantId) -> Submitted<Timestamp> {
         let _in_flight = self.time.in_flight();
-        let cell = self.merchants.get(merchant);
+        let cell = self.merchants.get_mut(merchant);
         let given = match self.time.now(&self.journal) {
             Ok(given) => given,
             Err(fault) => return Submitted { result: Err(fault.into()), rests_on: Lsn::ZERO },
         };
-        let rests_on = given.rests_on.max(policy.lsn).max(cell.as_ref().map_or(Lsn::ZERO, |cell| cell.lsn));
-        let Some(copy) = cell.map(|cell| cell.merchant.clone()) else {
-            return Submitted { result: Err(Rejection::MerchantNotFound.into()), rests_on };
+        let Some(mut cell) = cell else {
+            return Submitted { result: Err(Rejection::MerchantNotFound.into()), rests_on: given.rests_on };
         };
-        let mut draft = Draft::of(&copy);
-        draft.catch_up(given.now);
-        Submitted { result: Ok(draft.merchant.margin(given.now, &policy.in_force)), rests_on }
+        let result = self.record_due(merchant, &mut cell, given.now);
+        let rests_on = given.rests_on.max(cell.lsn);
+        Submitted { result: result.map(|_| given.now).map_err(EngineError::from), rests_on }
     }
 
     fn append(&self, id: &MerchantId, caller: &str, now: Timestamp, changes: &Changes) -> Result<Lsn, AppendError> {
@@ -137,20 +212,31 @@ impl Engine {
         self.journal.append(&record.encode_to_vec())
     }
 
-    /// Makes recorded changes part of the state.
-    fn commit(&self, id: &MerchantId, cell: &mut Cell, changes: Changes, lsn: Lsn, in_force: &InForce) {
-        match changes.after {
-            Some(after) => cell.merchant = after,
-            None => changes.events.iter().for_each(|event| cell.merchant.apply(event)),
+    /// Remembers what was asked for, and what became of what it is about.
+    fn remember(&self, id: &MerchantId, changes: &Changes, subject: Option<(Fingerprint, Recalled)>, lsn: Lsn) {
+        let mut asked = None;
+        for event in &changes.events {
+            if let Some(key) = event.fact.key() {
+                self.decided.remember(self.decided.fingerprint(id, key), event.clone(), lsn);
+                asked = asked.or_else(|| event.fact.subject().map(|_| &event.fact));
+            }
         }
+        if let Some((fact, (fingerprint, recalled))) = asked.zip(subject) {
+            self.decided.follow(fingerprint, recalled, fact, lsn);
+        }
+    }
+
+    /// Makes recorded changes part of the state.
+    fn commit(&self, id: &MerchantId, cell: &mut Cell, changes: Changes, lsn: Lsn, policies: &Policies) {
+        changes.apply_to(&mut cell.merchant);
         cell.lsn = lsn;
-        self.schedule(id, cell, in_force);
+        self.schedule(id, cell, policies);
     }
 
     /// Sees to it that the background task looks at a merchant when it has to.
-    pub(super) fn schedule(&self, id: &MerchantId, cell: &mut Cell, in_force: &InForce) {
-        let due = cell.merchant.next_due_at();
-        let forget = cell.merchant.oldest_day().map(|day| in_force.forgotten_at(day));
+    pub(super) fn schedule(&self, id: &MerchantId, cell: &mut Cell, policies: &Policies) {
+        let due = cell.merchant.next_due_at(&policies.timeline);
+        let forget = cell.merchant.oldest_day().map(|day| policies.timeline.latest().forgotten_at(day));
         if let Some(at) = due.into_iter().chain(forget).min()
             && cell.next_look.is_none_or(|planned| at < planned)
         {
@@ -160,7 +246,7 @@ impl Engine {
     }
 }
 
-fn check_not_after(not_after: Option<Timestamp>, now: Timestamp) -> Result<(), Rejection> {
+pub(super) fn check_not_after(not_after: Option<Timestamp>, now: Timestamp) -> Result<(), Rejection> {
     match not_after {
         Some(not_after) if now > not_after => Err(Rejection::Expired { not_after, now }),
         _ => Ok(()),
@@ -176,51 +262,5 @@ impl Drop for Recorded {
         if std::thread::panicking() {
             std::process::abort();
         }
-    }
-}
-
-/// Facts that are about to be recorded together, and the merchant as they leave it.
-struct Draft<'a> {
-    merchant: Cow<'a, Merchant>,
-    events: Vec<Event>,
-}
-
-/// The same, ready to be recorded. No state: the facts are applied in place, which spares the copy where nothing was due.
-struct Changes {
-    events: Vec<Event>,
-    after: Option<Merchant>,
-}
-
-impl<'a> Draft<'a> {
-    const fn of(merchant: &'a Merchant) -> Self {
-        Self { merchant: Cow::Borrowed(merchant), events: Vec::new() }
-    }
-
-    /// Adds what has come due.
-    fn catch_up(&mut self, now: Timestamp) {
-        while let Some(event) = self.merchant.next_due(now) {
-            self.merchant.to_mut().apply(&event);
-            self.events.push(event);
-        }
-    }
-
-    /// Adds the fact that was asked for, and what it brings about at once.
-    fn add(&mut self, event: Event, now: Timestamp) {
-        let due_at_once = event.fact.due_at().is_some_and(|at| at <= now);
-        if due_at_once || matches!(self.merchant, Cow::Owned(_)) {
-            self.merchant.to_mut().apply(&event);
-        }
-        self.events.push(event);
-        if due_at_once {
-            self.catch_up(now);
-        }
-    }
-
-    fn into_changes(self) -> Changes {
-        let after = match self.merchant {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(after) => Some(after),
-        };
-        Changes { events: self.events, after }
     }
 }

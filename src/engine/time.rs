@@ -99,7 +99,7 @@ impl Time {
     }
 
     fn lease(&self, now: Timestamp, until: Timestamp, journal: &Journal) -> Result<(), AppendError> {
-        let lsn = append(journal, now, Body::ClockLease(ClockLease { until: until.micros() }))?;
+        let lsn = append(journal, now, "", Body::ClockLease(ClockLease { until: until.micros() }))?;
         self.store(until, lsn);
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Time {
     /// Records where the manual clock stands.
     pub(super) fn record_advance(&self, to: Timestamp, journal: &Journal) -> Result<(), AppendError> {
         let _leasing = self.leasing();
-        let lsn = append(journal, to, Body::ClockAdvanced(ClockAdvanced { to: to.micros() }))?;
+        let lsn = append(journal, to, "", Body::ClockAdvanced(ClockAdvanced { to: to.micros() }))?;
         self.store(to, lsn);
         Ok(())
     }
@@ -171,7 +171,7 @@ pub(super) enum Advance {
 }
 
 /// Appends a record that is about no merchant.
-pub(super) fn append(journal: &Journal, now: Timestamp, body: Body) -> Result<Lsn, AppendError> {
-    let record = Record { recorded_at: now.micros(), caller: String::new(), body: Some(body) };
+pub(super) fn append(journal: &Journal, now: Timestamp, caller: &str, body: Body) -> Result<Lsn, AppendError> {
+    let record = Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body) };
     journal.append(&record.encode_to_vec())
 }

@@ -70,11 +70,13 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
     let fingerprint_key = store.identity().fingerprint_key;
     let clock = |floor| start_clock(&config.clock, floor);
     let options = engine::Options {
-        limits: Limits { open_releases: config.limits.open_releases as usize },
+        limits: Limits { open_releases: config.limits.open_releases as usize, ..Limits::default() },
         max_in_flight: config.engine.max_in_flight,
         shards: config.engine.shards,
         checkpoint_every: config.checkpoint.every_bytes,
         policy,
+        archive: None,
+        max_recent: 1 << 18,
         background: true,
         observer,
     };

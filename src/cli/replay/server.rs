@@ -150,7 +150,7 @@ impl Server {
 
     /// All balances of a merchant.
     pub(super) async fn margin(&self, seller: &MerchantId) -> Result<GetMarginResponse, CallError> {
-        let request = GetMarginRequest { merchant_id: seller.to_string() };
+        let request = GetMarginRequest { as_of: None, merchant_id: seller.to_string() };
         patiently(TRIES, || {
             let (mut client, request) = (self.margins.clone(), request.clone());
             async move { client.get_margin(request).await }

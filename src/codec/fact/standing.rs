@@ -19,6 +19,7 @@ fn encode_change(change: &GuaranteeChange) -> Option<pb::GuaranteeChange> {
         from_available: amount(change.from_available),
         released: amount(change.released),
         release_due_at: change.release_due_at.micros(),
+        release_number: change.release_number,
         frozen: amount(change.frozen),
         available: amount(change.available),
     })
@@ -33,6 +34,7 @@ fn decode_change(change: Option<pb::GuaranteeChange>) -> Result<GuaranteeChange,
         from_available: money(change.from_available),
         released: money(change.released),
         release_due_at: Timestamp::from_micros(change.release_due_at),
+        release_number: change.release_number,
         frozen: money(change.frozen),
         available: money(change.available),
     })

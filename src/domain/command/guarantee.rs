@@ -87,6 +87,7 @@ pub(super) fn change(
         from_available,
         released,
         release_due_at: context.now.after(context.in_force().policy.release_after),
+        release_number: if released.is_zero() { 0 } else { merchant.releases_ever + 1 },
         frozen: merchant.frozen - released + from_releasing + from_available,
         available: merchant.available - from_available,
     })

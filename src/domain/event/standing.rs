@@ -18,6 +18,8 @@ pub struct GuaranteeChange {
     pub released: Money,
     /// When that comes due.
     pub release_due_at: Timestamp,
+    /// The number of the release within the merchant; zero when there is none.
+    pub release_number: u64,
     /// What is frozen now.
     pub frozen: Money,
     /// What is available now.

@@ -24,11 +24,12 @@ pub fn order_classified(answer: &Answer<OrderClassified>) -> v1::ClassifyOrderRe
 
 /// What a change of the guarantee did.
 pub fn guarantee_modified(answer: &Answer<GuaranteeModified>) -> v1::ModifyGuaranteeResponse {
-    let fact = &answer.fact;
+    let fact = &answer.fact.change;
     let release = (!fact.released.is_zero()).then(|| v1::Release {
         amount: fact.released.to_string(),
         created_at: Some(timestamp(answer.effective_at)),
         due_at: Some(timestamp(fact.release_due_at)),
+        number: fact.release_number,
     });
     v1::ModifyGuaranteeResponse {
         guarantee: fact.guarantee.to_string(),
@@ -41,7 +42,7 @@ pub fn guarantee_modified(answer: &Answer<GuaranteeModified>) -> v1::ModifyGuara
         release,
         modified_at: Some(timestamp(answer.effective_at)),
         replayed: answer.replayed,
-        receipt: Some(receipt(&fact.receipt)),
+        receipt: Some(receipt(&answer.fact.receipt)),
     }
 }
 
@@ -51,10 +52,11 @@ pub fn merchant_imported(answer: &Answer<MerchantImported>) -> v1::ImportMerchan
     v1::ImportMerchantResponse {
         historical_profit: fact.historical_profit.to_string(),
         available: fact.available.to_string(),
-        multiple: fact.multiple,
-        policy_version: fact.policy_version,
+        multiple: fact.receipt.multiple,
+        policy_version: fact.receipt.policy_version,
         imported_at: Some(timestamp(answer.effective_at)),
         replayed: answer.replayed,
+        ..Default::default()
     }
 }
 
@@ -82,6 +84,7 @@ pub fn margin(merchant: &MerchantId, margin: &Margin) -> v1::GetMarginResponse {
         multiple: margin.multiple,
         next_multiple: margin.next_multiple.as_ref().map(next_multiple),
         quota: Some(quota(margin)),
+        ..Default::default()
     }
 }
 
@@ -136,6 +139,7 @@ fn release(release: &Release) -> v1::Release {
         amount: release.amount.to_string(),
         created_at: Some(timestamp(release.created_at)),
         due_at: Some(timestamp(release.due_at)),
+        number: release.number,
     }
 }
 

@@ -57,7 +57,11 @@ pub fn import_merchant(request: &ImportMerchantRequest) -> Result<engine::Reques
     let available = fields.optional_amount("available", &request.available).unwrap_or_default();
     let request_id = fields.id("request_id", &request.request_id);
     let not_after = fields.instant("not_after", request.not_after.as_ref());
-    let command = request_id.map(|request_id| ImportMerchant { request_id, historical_profit, available });
+    let command = request_id.map(|request_id| ImportMerchant {
+        historical_profit,
+        available,
+        ..ImportMerchant::empty(request_id)
+    });
     fields.request(merchant, command, request.validate_only, not_after)
 }
 

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    domain::{MerchantId, Rejection},
+    domain::{MerchantId, Rejection, Thing},
     engine::EngineError,
     grpc::NotReady,
 };
@@ -54,6 +54,24 @@ reasons! {
     ID_REUSED: AlreadyExists,
     /// The merchant was never opened.
     MERCHANT_NOT_FOUND: NotFound,
+    /// The merchant has no such order.
+    ORDER_NOT_FOUND: NotFound,
+    /// The merchant has made no such payment.
+    PAYMENT_NOT_FOUND: NotFound,
+    /// The merchant has made no such withdrawal.
+    WITHDRAWAL_NOT_FOUND: NotFound,
+    /// There was no such deduction.
+    DEDUCTION_NOT_FOUND: NotFound,
+    /// There was no appeal against this deduction.
+    APPEAL_NOT_FOUND: NotFound,
+    /// There was no such hold.
+    HOLD_NOT_FOUND: NotFound,
+    /// The merchant has no such release.
+    RELEASE_NOT_FOUND: NotFound,
+    /// The merchant has no such margin entry.
+    ENTRY_NOT_FOUND: NotFound,
+    /// There is no such version of the policy.
+    POLICY_NOT_FOUND: NotFound,
     /// The merchant is open already, and can no longer be imported.
     MERCHANT_OPEN: FailedPrecondition,
     /// The engine's time is past the request's not_after.
@@ -66,6 +84,48 @@ reasons! {
     GUARANTEE_ABOVE_MAXIMUM: FailedPrecondition,
     /// The merchant has as many open releases as it may; one has to come due first.
     TOO_MANY_RELEASES: FailedPrecondition,
+    /// More of an order is to be reversed than is left of it, or the last of its price without all of its profit.
+    REVERSAL_EXCEEDS_ORDER: FailedPrecondition,
+    /// More is to be withdrawn than is available.
+    INSUFFICIENT_AVAILABLE: FailedPrecondition,
+    /// The merchant is held: nothing is withdrawn until the last hold is lifted.
+    MERCHANT_HELD: FailedPrecondition,
+    /// The payment was returned already.
+    PAYMENT_RETURNED: FailedPrecondition,
+    /// The withdrawal has failed already.
+    WITHDRAWAL_FAILED: FailedPrecondition,
+    /// There was an appeal against this deduction already.
+    APPEALED_ALREADY: FailedPrecondition,
+    /// The window for an appeal has passed.
+    APPEAL_TOO_LATE: FailedPrecondition,
+    /// The appeal is resolved already.
+    APPEAL_RESOLVED: FailedPrecondition,
+    /// More is to be overturned than was deducted.
+    OVERTURN_EXCEEDS_DEDUCTION: FailedPrecondition,
+    /// The hold was lifted already.
+    HOLD_LIFTED: FailedPrecondition,
+    /// Policy wants a clean record before a guarantee is lowered, and there is none.
+    NO_CLEAN_RECORD: FailedPrecondition,
+    /// The merchant's categories require a higher guarantee.
+    BELOW_CATEGORY_MINIMUM: FailedPrecondition,
+    /// The merchant is closing or closed.
+    MERCHANT_CLOSING: FailedPrecondition,
+    /// The merchant is neither closing nor closed.
+    MERCHANT_NOT_CLOSING: FailedPrecondition,
+    /// The merchant has as many holds as it may.
+    TOO_MANY_HOLDS: FailedPrecondition,
+    /// The merchant has as many open appeals as it may; one has to be resolved first.
+    TOO_MANY_APPEALS: FailedPrecondition,
+    /// More categories than a merchant may have.
+    TOO_MANY_CATEGORIES: FailedPrecondition,
+    /// More orders than an import may bring.
+    TOO_MANY_ORDERS: FailedPrecondition,
+    /// A policy cannot come into force so early, or before one that is announced.
+    POLICY_TOO_EARLY: FailedPrecondition,
+    /// A change of the calendar has to come into force between two settlement days.
+    POLICY_NOT_AT_DAY_BOUNDARY: FailedPrecondition,
+    /// Another version of the policy was announced meanwhile.
+    POLICY_CHANGED: Aborted,
     /// The data directory was not created with the manual clock.
     CLOCK_NOT_MANUAL: FailedPrecondition,
     /// The manual clock stands at a later time already.
@@ -163,11 +223,93 @@ fn rejected(rejection: &Rejection) -> Status {
         Rejection::TooManyReleases { limit } => {
             state_to_blame(reason::TOO_MANY_RELEASES, "merchant_id", message, [("limit", limit.to_string())])
         }
+        Rejection::NotFound(thing) => not_found(*thing, message),
+        Rejection::ReversalExceedsOrder { field, left } => {
+            field_to_blame(reason::REVERSAL_EXCEEDS_ORDER, field, message, [("left", left.to_string())])
+        }
+        Rejection::InsufficientAvailable { available } => {
+            let figures = [("available", available.to_string())];
+            field_to_blame(reason::INSUFFICIENT_AVAILABLE, "amount", message, figures)
+        }
+        Rejection::OverturnExceedsDeduction { deducted } => {
+            let figures = [("deducted", deducted.to_string())];
+            field_to_blame(reason::OVERTURN_EXCEEDS_DEDUCTION, "amount", message, figures)
+        }
+        Rejection::BelowCategoryMinimum { required } => {
+            let figures = [("required", required.to_string())];
+            field_to_blame(reason::BELOW_CATEGORY_MINIMUM, "guarantee", message, figures)
+        }
+        Rejection::TooManyCategories { limit } => {
+            field_to_blame(reason::TOO_MANY_CATEGORIES, "categories", message, [("limit", limit.to_string())])
+        }
+        Rejection::TooManyOrders { limit } => {
+            field_to_blame(reason::TOO_MANY_ORDERS, "orders", message, [("limit", limit.to_string())])
+        }
+        Rejection::PolicyTooEarly { asked, earliest } => {
+            let figures = [("effective_at", asked.to_string()), ("earliest", earliest.to_string())];
+            field_to_blame(reason::POLICY_TOO_EARLY, "effective_at", message, figures)
+        }
+        Rejection::PolicyNotAtDayBoundary { next } => {
+            let figures = [("next", next.to_string())];
+            field_to_blame(reason::POLICY_NOT_AT_DAY_BOUNDARY, "effective_at", message, figures)
+        }
+        Rejection::PolicyChanged { latest } => {
+            let figures = [("latest", latest.to_string())];
+            field_to_blame(reason::POLICY_CHANGED, "expected_version", message, figures)
+        }
+        other => state_rejected(other, message),
+    }
+}
+
+/// Refusals for which no field of the request is to blame, but how things stand.
+fn state_rejected(rejection: &Rejection, message: String) -> Status {
+    match rejection {
+        Rejection::MerchantHeld { holds } => {
+            state_to_blame(reason::MERCHANT_HELD, "merchant_id", message, [("holds", holds.to_string())])
+        }
+        Rejection::PaymentReturned => state_to_blame(reason::PAYMENT_RETURNED, "payment_id", message, []),
+        Rejection::WithdrawalFailed => state_to_blame(reason::WITHDRAWAL_FAILED, "withdrawal_id", message, []),
+        Rejection::AppealedAlready => state_to_blame(reason::APPEALED_ALREADY, "deduction_id", message, []),
+        Rejection::AppealTooLate { until } => {
+            state_to_blame(reason::APPEAL_TOO_LATE, "deduction_id", message, [("until", until.to_string())])
+        }
+        Rejection::AppealResolved => state_to_blame(reason::APPEAL_RESOLVED, "deduction_id", message, []),
+        Rejection::HoldLifted => state_to_blame(reason::HOLD_LIFTED, "hold_id", message, []),
+        Rejection::NoCleanRecord { from, open_appeals } => {
+            let figures = [("possible_from", from.to_string()), ("open_appeals", open_appeals.to_string())];
+            state_to_blame(reason::NO_CLEAN_RECORD, "merchant_id", message, figures)
+        }
+        Rejection::MerchantClosing => state_to_blame(reason::MERCHANT_CLOSING, "merchant_id", message, []),
+        Rejection::MerchantNotClosing => state_to_blame(reason::MERCHANT_NOT_CLOSING, "merchant_id", message, []),
+        Rejection::TooManyHolds { limit } => {
+            state_to_blame(reason::TOO_MANY_HOLDS, "merchant_id", message, [("limit", limit.to_string())])
+        }
+        Rejection::TooManyAppeals { limit } => {
+            state_to_blame(reason::TOO_MANY_APPEALS, "merchant_id", message, [("limit", limit.to_string())])
+        }
         Rejection::ClockNotManual => state_to_blame(reason::CLOCK_NOT_MANUAL, "clock", message, []),
         Rejection::ClockBackwards { now } => {
             field_to_blame(reason::CLOCK_BACKWARDS, "to", message, [("now", now.to_string())])
         }
+        // All others blame a field.
+        _ => status(reason::INVALID_FIELD, message, info(reason::INVALID_FIELD, [])),
     }
+}
+
+fn not_found(thing: Thing, message: String) -> Status {
+    let (reason, resource) = match thing {
+        Thing::Order => (reason::ORDER_NOT_FOUND, "tplus.v1.Order"),
+        Thing::Payment => (reason::PAYMENT_NOT_FOUND, "tplus.v1.Payment"),
+        Thing::Withdrawal => (reason::WITHDRAWAL_NOT_FOUND, "tplus.v1.Withdrawal"),
+        Thing::Deduction => (reason::DEDUCTION_NOT_FOUND, "tplus.v1.Deduction"),
+        Thing::Appeal => (reason::APPEAL_NOT_FOUND, "tplus.v1.Appeal"),
+        Thing::Hold => (reason::HOLD_NOT_FOUND, "tplus.v1.Hold"),
+        Thing::Release => (reason::RELEASE_NOT_FOUND, "tplus.v1.Release"),
+        Thing::Entry => (reason::ENTRY_NOT_FOUND, "tplus.v1.MarginEntry"),
+    };
+    let mut details = info(reason, []);
+    details.set_resource_info(resource, "", "", &*message);
+    status(reason, message, details)
 }
 
 fn field_to_blame<const N: usize>(

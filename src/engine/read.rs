@@ -1,0 +1,125 @@
+//! Looking at merchants: on a copy, with everything applied that has come due. A read writes nothing.
+
+use std::sync::Arc;
+
+use super::{Engine, EngineError, Submitted, policies::Policies, time::Given};
+use crate::{
+    domain::{Margin, Merchant, MerchantId, Rejection, Timeline, Timestamp, as_of},
+    journal::Lsn,
+};
+
+/// A merchant as of now.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The merchant, with everything applied that has come due.
+    pub merchant: Merchant,
+    /// Now.
+    pub now: Timestamp,
+    policies: Arc<Policies>,
+}
+
+impl View {
+    /// All balances.
+    pub fn margin(&self) -> Margin {
+        self.merchant.margin(self.now, &self.policies.timeline)
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> &Timeline {
+        &self.policies.timeline
+    }
+}
+
+impl Engine {
+    /// A merchant as of now.
+    ///
+    /// # Errors
+    /// When the merchant was never opened, too much is in flight, or the journal has failed.
+    pub async fn view(&self, merchant: &MerchantId) -> Result<View, EngineError> {
+        let _permit = self.permit()?;
+        self.once_durable(self.look_at(merchant)).await
+    }
+
+    /// The balances of a merchant as of now.
+    ///
+    /// # Errors
+    /// As [`Engine::view`].
+    pub async fn margin(&self, merchant: &MerchantId) -> Result<Margin, EngineError> {
+        self.view(merchant).await.map(|view| view.margin())
+    }
+
+    /// Looks at many merchants, each as of its own instant; those that were never opened are left out.
+    ///
+    /// # Errors
+    /// When too much is in flight, or the journal has failed.
+    pub async fn views<T>(
+        &self,
+        merchants: &[MerchantId],
+        look: impl Fn(&MerchantId, &View) -> T,
+    ) -> Result<Vec<Option<T>>, EngineError> {
+        let _permit = self.permit()?;
+        let mut rests_on = Lsn::ZERO;
+        let mut seen = Vec::with_capacity(merchants.len());
+        for merchant in merchants {
+            let submitted = self.look_at(merchant);
+            rests_on = rests_on.max(submitted.rests_on);
+            seen.push(match submitted.result {
+                Ok(view) => Some(look(merchant, &view)),
+                Err(EngineError::Rejected(Rejection::MerchantNotFound)) => None,
+                Err(error) => return Err(error),
+            });
+        }
+        self.journal.wait_durable(rests_on).await?;
+        Ok(seen)
+    }
+
+    fn look_at(&self, merchant: &MerchantId) -> Submitted<View> {
+        let _in_flight = self.time.in_flight();
+        let cell = self.merchants.get(merchant);
+        let Given { now, rests_on } = match self.time.now(&self.journal) {
+            Ok(given) => given,
+            Err(fault) => return Submitted { result: Err(fault.into()), rests_on: Lsn::ZERO },
+        };
+        let policies = self.policies.at(now);
+        let rests_on = rests_on.max(policies.lsn).max(cell.as_ref().map_or(Lsn::ZERO, |cell| cell.lsn));
+        let Some(copy) = cell.map(|cell| cell.merchant.clone()) else {
+            return Submitted { result: Err(Rejection::MerchantNotFound.into()), rests_on };
+        };
+        let merchant = as_of(&copy, now, &policies.timeline).into_owned();
+        Submitted { result: Ok(View { merchant, now, policies }), rests_on }
+    }
+
+    /// Records what is due for a merchant by now, so that its history is complete up to now. Answers the time, and the position up
+    /// to which the history has to have come.
+    ///
+    /// # Errors
+    /// When the merchant was never opened, too much is in flight, something is due and cannot be recorded, or the journal has
+    /// failed.
+    pub async fn settled(&self, merchant: &MerchantId) -> Result<(Timestamp, Lsn), EngineError> {
+        let _permit = self.permit()?;
+        let submitted = self.settle(merchant);
+        let position = submitted.rests_on;
+        self.once_durable(submitted).await.map(|now| (now, position))
+    }
+
+    /// The same for all merchants.
+    ///
+    /// # Errors
+    /// When too much is in flight, something is due and cannot be recorded, or the journal has failed.
+    pub async fn all_settled(self: &Arc<Self>) -> Result<(Timestamp, Lsn), EngineError> {
+        let _permit = self.permit()?;
+        let engine = Arc::clone(self);
+        let run = move || {
+            let given = engine.time.now(&engine.journal)?;
+            while engine.run_due()? > 0 {}
+            Ok((given, engine.journal.last()))
+        };
+        let ran: Result<(Given, Lsn), EngineError> = match tokio::task::spawn_blocking(run).await {
+            Ok(ran) => ran,
+            Err(error) => Err(EngineError::Unavailable { reason: error.to_string() }),
+        };
+        let (given, last) = ran?;
+        self.journal.wait_durable(last.max(given.rests_on)).await?;
+        Ok((given.now, last))
+    }
+}
