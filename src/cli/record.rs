@@ -4,9 +4,9 @@ use super::json::{Fields, Value};
 use crate::{
     domain::{Money, Timestamp},
     proto::journal::{
-        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported, OrderClassified, Policy,
-        ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis, policy::QuotaCounts,
-        record::Body,
+        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported,
+        OrderClassified, Policy, ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis,
+        policy::QuotaCounts, record::Body,
     },
 };
 
@@ -133,10 +133,8 @@ fn settled_fields(settled: &ProfitSettled) -> Fields {
 }
 
 fn guarantee_fields(modified: &GuaranteeModified) -> Fields {
-    let mut fields = vec![
-        ("request_id", Value::text(&modified.request_id)),
-        ("receipt", receipt(modified.receipt.as_ref())),
-    ];
+    let mut fields =
+        vec![("request_id", Value::text(&modified.request_id)), ("receipt", receipt(modified.receipt.as_ref()))];
     fields.extend(modified.change.iter().flat_map(change_fields));
     fields
 }
@@ -345,7 +343,7 @@ mod tests {
             max_ahead: 5_000_000,
             ..Policy::default()
         };
-        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy) };
+        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy), ..PolicySet::default() };
         assert_eq!(
             line(1, &record(Some(Body::PolicySet(set)))),
             "1 2026-01-01T12:00:00.500Z - policy_set version=1 effective_at=2026-01-01T12:00:00Z \

@@ -4,7 +4,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Services;
 use crate::{
-    grpc::convert,
+    domain::InForce,
+    grpc::convert::{self, Cursor},
     proto::v1::{
         GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest, ListPoliciesResponse, SetPolicyRequest,
         SetPolicyResponse, policy_service_server::PolicyService,
@@ -27,9 +28,14 @@ impl PolicyService for Services {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let size = convert::list_policies(&request.into_inner())?;
+        let page = convert::page(&request.into_inner())?;
         let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
-        Ok(Response::new(convert::policies(policies.versions().take(size), String::new())))
+        let seen = page.after.as_ref().map_or(0, |last| last.number);
+        let versions = policies.versions().filter(|version| version.version > seen).take(page.size);
+        let versions: Vec<&InForce> = versions.collect();
+        let last = versions.last().map_or(seen, |version| version.version);
+        let next = if last < policies.latest().version { page.token(Cursor::at(last)) } else { String::new() };
+        Ok(Response::new(convert::policies(&versions, next)))
     }
 
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {

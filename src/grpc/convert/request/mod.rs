@@ -17,8 +17,7 @@ pub use import::import_merchant;
 pub use order::{classify_order, reverse_order};
 pub use policy::set_policy;
 pub use read::{
-    AsOf, advance_clock, batch_get_guarantees, get_cash_forecast, get_margin, get_merchant, get_policy, list_policies,
-    quote_guarantee,
+    AsOf, advance_clock, batch_get_guarantees, get_cash_forecast, get_margin, get_merchant, get_policy, quote_guarantee,
 };
 pub use standing::{close_merchant, lift_hold, place_hold, reopen_merchant, set_categories};
 

@@ -7,7 +7,7 @@ use crate::{
     domain::{MerchantId, Money, Timestamp},
     proto::v1::{
         AdvanceClockRequest, BatchGetGuaranteesRequest, GetCashForecastRequest, GetMarginRequest, GetMerchantRequest,
-        GetPolicyRequest, ListPoliciesRequest, QuoteGuaranteeRequest, as_of::Clock,
+        GetPolicyRequest, QuoteGuaranteeRequest, as_of::Clock,
     },
 };
 
@@ -111,19 +111,6 @@ fn items<T>(
 /// The version to be shown; none: the one in force.
 pub fn get_policy(request: &GetPolicyRequest) -> Option<u64> {
     Some(request.version).filter(|version| *version != 0)
-}
-
-/// How many versions may be on the page.
-///
-/// # Errors
-/// `INVALID_FIELD`, naming every bad field.
-pub fn list_policies(request: &ListPoliciesRequest) -> Result<usize, Status> {
-    let mut fields = Fields::default();
-    let size = fields.page_size(request.page_size);
-    if !request.page_token.is_empty() {
-        fields.blame("page_token", "was not given out by this method");
-    }
-    fields.unless_bad(Some(size))
 }
 
 /// Where to move the manual clock.
