@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 21] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -66,6 +66,10 @@ const KEYS: [&str; 17] = [
     "engine.max_in_flight",
     "engine.shards",
     "limits.open_releases",
+    "limits.holds",
+    "limits.open_appeals",
+    "limits.categories",
+    "limits.imported_orders",
     "server.drain_deadline",
     "log.format",
     "log.filter",
@@ -293,6 +297,10 @@ struct EngineSection {
 #[serde(default, deny_unknown_fields)]
 struct LimitsSection {
     open_releases: Number,
+    holds: Number,
+    open_appeals: Number,
+    categories: Number,
+    imported_orders: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -335,6 +343,10 @@ impl File {
             entry("engine.max_in_flight", self.engine.max_in_flight),
             entry("engine.shards", self.engine.shards),
             entry("limits.open_releases", self.limits.open_releases),
+            entry("limits.holds", self.limits.holds),
+            entry("limits.open_appeals", self.limits.open_appeals),
+            entry("limits.categories", self.limits.categories),
+            entry("limits.imported_orders", self.limits.imported_orders),
             entry("server.drain_deadline", self.server.drain_deadline),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),

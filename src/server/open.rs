@@ -5,10 +5,10 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
 use super::{Opened, banner::Recovered};
 use crate::{
     clock::{self, Clock, EngineClock, ManualClock, Mode, OsTime, TimeSource as _},
-    config::{Config, PolicyError, PolicyFile},
+    config::{Config, LimitsConfig, PolicyError, PolicyFile},
     domain::{Limits, Policy},
     engine::{self, Engine, Observer},
-    journal::{self, FileOptions, FileStore, NewDirectory},
+    journal::{self, FileOptions, FileStore, NewDirectory, Store as _},
 };
 
 /// Why the engine was not opened.
@@ -70,7 +70,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
     let fingerprint_key = store.identity().fingerprint_key;
     let clock = |floor| start_clock(&config.clock, floor);
     let options = engine::Options {
-        limits: Limits { open_releases: config.limits.open_releases as usize, ..Limits::default() },
+        limits: limits(&config.limits, &store),
         max_in_flight: config.engine.max_in_flight,
         shards: config.engine.shards,
         checkpoint_every: config.checkpoint.every_bytes,
@@ -96,6 +96,22 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         took: began.elapsed(),
     };
     Ok(Opened { engine, data: config.data_dir.display().to_string(), recovered })
+}
+
+/// The configured limits; an import has to fit into one record of the journal.
+fn limits(config: &LimitsConfig, store: &FileStore) -> Limits {
+    /// What an order of an import takes in it at most: in the import itself, and as a fact of its own.
+    const ORDER: usize = 512;
+    /// What everything else of a record takes at most.
+    const REST: usize = 128 << 10;
+    let fits = store.max_record().saturating_sub(REST) / ORDER;
+    Limits {
+        open_releases: config.open_releases as usize,
+        holds: config.holds as usize,
+        open_appeals: config.open_appeals as usize,
+        categories: config.categories as usize,
+        imported_orders: (config.imported_orders as usize).min(fits),
+    }
 }
 
 fn read_policy(path: &PathBuf) -> Result<Policy, OpenFailure> {
