@@ -9,6 +9,7 @@ mod days;
 mod entry;
 mod error;
 mod keys;
+mod position;
 mod reader;
 mod rows;
 mod shared;
@@ -34,6 +35,7 @@ use shared::{End, Shared};
 pub use days::{DaySums, Sums};
 pub use entry::{Balances, Clock, Entry, Events, Found, Kind, Order, ReleaseEnd, ReleaseRow, Told, ToldPolicy, Wanted};
 pub use error::HistoryError;
+pub use position::{InvalidPosition, Position};
 pub use reader::Reader;
 
 /// How a history is run.

@@ -6,8 +6,8 @@ use super::Services;
 use crate::{
     grpc::convert,
     proto::v1::{
-        GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest, ListPoliciesResponse, SetPolicyRequest,
-        SetPolicyResponse, policy_service_server::PolicyService,
+        EvaluatePolicyRequest, EvaluatePolicyResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
+        ListPoliciesResponse, SetPolicyRequest, SetPolicyResponse, policy_service_server::PolicyService,
     },
 };
 
@@ -27,14 +27,26 @@ impl PolicyService for Services {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let size = convert::list_policies(&request.into_inner())?;
+        let page = convert::page(&request.into_inner())?;
         let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
-        Ok(Response::new(convert::policies(policies.versions().take(size), String::new())))
+        let after = page.after.as_ref().map_or(0, |cursor| cursor.number);
+        let rest = policies.versions().filter(|version| version.version > after);
+        let versions: Vec<_> = rest.take(page.size).collect();
+        let last = versions.last().map(|last| convert::Cursor::at(last.version));
+        let next_page_token = page.next_token(versions.len(), last);
+        Ok(Response::new(convert::policies(versions.into_iter(), next_page_token)))
     }
 
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {
         let request = convert::set_policy(&request.into_inner())?;
         let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
         Ok(Response::new(convert::policy_announced(&announced)))
+    }
+
+    async fn evaluate_policy(
+        &self,
+        request: Request<EvaluatePolicyRequest>,
+    ) -> Result<Response<EvaluatePolicyResponse>, Status> {
+        Ok(Response::new(self.past()?.evaluate(&request.into_inner()).await?))
     }
 }
