@@ -10,7 +10,7 @@ mod status;
 mod tests;
 
 pub use answer::*;
-pub use page::{Cursor, Page, page};
+pub use page::{Cursor, Page, Paged, page};
 pub use request::*;
 pub use status::{
     DOMAIN, REASONS, Reason, busy, code_name, explain, failed, failed_about, failed_about_thing, history_failed,

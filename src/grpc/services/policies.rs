@@ -4,7 +4,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Services;
 use crate::{
-    grpc::convert,
+    domain::InForce,
+    grpc::convert::{self, Cursor},
     proto::v1::{
         EvaluatePolicyRequest, EvaluatePolicyResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
         ListPoliciesResponse, SetPolicyRequest, SetPolicyResponse, policy_service_server::PolicyService,
@@ -29,12 +30,12 @@ impl PolicyService for Services {
     ) -> Result<Response<ListPoliciesResponse>, Status> {
         let page = convert::page(&request.into_inner())?;
         let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
-        let after = page.after.as_ref().map_or(0, |cursor| cursor.number);
-        let rest = policies.versions().filter(|version| version.version > after);
-        let versions: Vec<_> = rest.take(page.size).collect();
-        let last = versions.last().map(|last| convert::Cursor::at(last.version));
-        let next_page_token = page.next_token(versions.len(), last);
-        Ok(Response::new(convert::policies(versions.into_iter(), next_page_token)))
+        let seen = page.after.as_ref().map_or(0, |last| last.number);
+        let versions = policies.versions().filter(|version| version.version > seen).take(page.size);
+        let versions: Vec<&InForce> = versions.collect();
+        let last = versions.last().map_or(seen, |version| version.version);
+        let next = if last < policies.latest().version { page.token(Cursor::at(last)) } else { String::new() };
+        Ok(Response::new(convert::policies(&versions, next)))
     }
 
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {

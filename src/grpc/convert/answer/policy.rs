@@ -20,8 +20,9 @@ pub fn policy(in_force: &InForce, latest_version: u64) -> v1::GetPolicyResponse 
 }
 
 /// A page of versions.
-pub fn policies<'a>(versions: impl Iterator<Item = &'a InForce>, next_page_token: String) -> v1::ListPoliciesResponse {
-    v1::ListPoliciesResponse { policies: versions.map(policy_version).collect(), next_page_token }
+pub fn policies(versions: &[&InForce], next_page_token: String) -> v1::ListPoliciesResponse {
+    let policies = versions.iter().map(|in_force| policy_version(in_force)).collect();
+    v1::ListPoliciesResponse { policies, next_page_token }
 }
 
 /// A version and when it counts.
