@@ -4,7 +4,6 @@
 
 mod failure;
 mod journal;
-mod json;
 mod record;
 mod replay;
 mod serve;

@@ -1,14 +1,20 @@
 //! A record of the journal in words.
 
-use super::json::{Fields, Value};
+use std::fmt::Display;
+
+use serde_json::{Map, Value};
+
 use crate::{
     domain::{Money, Timestamp},
     proto::journal::{
-        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported, OrderClassified, Policy,
-        ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis, policy::QuotaCounts,
-        record::Body,
+        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported,
+        OrderClassified, Policy, ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis,
+        policy::QuotaCounts, record::Body,
     },
 };
+
+/// Named values, in the order in which they are shown.
+type Fields = Vec<(&'static str, Value)>;
 
 /// A record as one line for people: position, time, whom it concerns, and its facts one after the other.
 pub(super) fn line(lsn: u64, record: &Record) -> String {
@@ -23,13 +29,13 @@ pub(super) fn line(lsn: u64, record: &Record) -> String {
                 let (name, fields) = fact_fields(fact);
                 line += if place == 0 { " " } else { " | " };
                 line += name;
-                words(&mut line, "", &fields);
+                words(&mut line, "", &object(fields));
             }
         }
         other => {
             let (name, fields) = global_fields(other.as_ref());
             line += &format!(" - {name}");
-            words(&mut line, "", &fields);
+            words(&mut line, "", &object(fields));
         }
     }
     line
@@ -37,21 +43,21 @@ pub(super) fn line(lsn: u64, record: &Record) -> String {
 
 /// A record as one JSON object. Amounts are strings in dollars, instants RFC 3339.
 pub(super) fn json(lsn: u64, record: &Record) -> Value {
-    let mut fields = vec![("lsn", Value::number(lsn)), ("recorded_at", instant(record.recorded_at))];
+    let mut fields = vec![("lsn", lsn.into()), ("recorded_at", instant(record.recorded_at))];
     if !record.caller.is_empty() {
-        fields.push(("caller", Value::text(&record.caller)));
+        fields.push(("caller", text(&record.caller)));
     }
     match &record.body {
         Some(Body::Merchant(merchant)) => {
-            fields.push(("merchant_id", Value::text(&merchant.merchant_id)));
-            fields.push(("facts", Value::List(merchant.facts.iter().map(fact_json).collect())));
+            fields.push(("merchant_id", text(&merchant.merchant_id)));
+            fields.push(("facts", Value::Array(merchant.facts.iter().map(fact_json).collect())));
         }
         other => {
             let (name, of_it) = global_fields(other.as_ref());
-            fields.push((name, Value::Fields(of_it)));
+            fields.push((name, object(of_it)));
         }
     }
-    Value::Fields(fields)
+    object(fields)
 }
 
 /// Whether a record concerns this merchant.
@@ -59,16 +65,26 @@ pub(super) fn concerns(record: &Record, merchant_id: &str) -> bool {
     matches!(&record.body, Some(Body::Merchant(MerchantFacts { merchant_id: its, .. })) if its == merchant_id)
 }
 
+/// The text that something displays as.
+fn text(shown: impl Display) -> Value {
+    Value::String(shown.to_string())
+}
+
+fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Value::Object(Map::from_iter(fields))
+}
+
 fn fact_json(fact: &Fact) -> Value {
     let (name, fields) = fact_fields(fact);
-    Value::Fields([("fact", Value::text(name))].into_iter().chain(fields).collect())
+    object([("fact", text(name))].into_iter().chain(fields))
 }
 
 /// ` name=value` for every field. What is inside a field is named `outer.inner`; list elements are joined with commas.
-fn words(line: &mut String, outer: &str, fields: &Fields) {
-    for (name, value) in fields {
+fn words(line: &mut String, outer: &str, object: &Value) {
+    for (name, value) in object.as_object().into_iter().flatten() {
         match value {
-            Value::Fields(inner) => words(line, &format!("{outer}{name}."), inner),
+            Value::Object(_) => words(line, &format!("{outer}{name}."), value),
             value => *line += &format!(" {outer}{name}={}", word(value)),
         }
     }
@@ -77,18 +93,18 @@ fn words(line: &mut String, outer: &str, fields: &Fields) {
 fn word(value: &Value) -> String {
     let joined = |words: Vec<String>, with| if words.is_empty() { "none".to_owned() } else { words.join(with) };
     match value {
-        Value::Text(text) => text.clone(),
-        Value::Number(_) => value.to_string(),
-        Value::List(values) => joined(values.iter().map(word).collect(), ","),
-        Value::Fields(fields) => joined(fields.iter().map(|(_, value)| word(value)).collect(), ":"),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => joined(values.iter().map(word).collect(), ","),
+        Value::Object(fields) => joined(fields.values().map(word).collect(), ":"),
+        other => other.to_string(),
     }
 }
 
 fn global_fields(body: Option<&Body>) -> (&'static str, Fields) {
     match body {
         Some(Body::PolicySet(set)) => {
-            let mut fields = vec![("version", Value::number(set.version)), ("effective_at", instant(set.effective_at))];
-            fields.extend(set.policy.iter().map(|policy| ("policy", Value::Fields(policy_fields(policy)))));
+            let mut fields = vec![("version", set.version.into()), ("effective_at", instant(set.effective_at))];
+            fields.extend(set.policy.iter().map(|policy| ("policy", object(policy_fields(policy)))));
             ("policy_set", fields)
         }
         Some(Body::ClockLease(lease)) => ("clock_lease", vec![("until", instant(lease.until))]),
@@ -111,11 +127,11 @@ fn fact_fields(fact: &Fact) -> (&'static str, Fields) {
 
 fn order_fields(order: &OrderClassified) -> Fields {
     vec![
-        ("order_id", Value::text(&order.order_id)),
+        ("order_id", text(&order.order_id)),
         ("price", cents(order.price)),
         ("profit", cents(order.profit)),
         ("completed_at", instant(order.completed_at)),
-        ("day", Value::number(order.day)),
+        ("day", order.day.into()),
         ("cycle", cycle(order.cycle())),
         ("settles_at", instant(order.settles_at)),
         ("receipt", receipt(order.receipt.as_ref())),
@@ -125,18 +141,15 @@ fn order_fields(order: &OrderClassified) -> Fields {
 fn settled_fields(settled: &ProfitSettled) -> Fields {
     vec![
         ("settles_at", instant(settled.settles_at)),
-        ("day", Value::number(settled.day)),
+        ("day", settled.day.into()),
         ("cycle", cycle(settled.cycle())),
-        ("orders", Value::number(settled.orders)),
+        ("orders", settled.orders.into()),
         ("income", income(settled.income.as_ref())),
     ]
 }
 
 fn guarantee_fields(modified: &GuaranteeModified) -> Fields {
-    let mut fields = vec![
-        ("request_id", Value::text(&modified.request_id)),
-        ("receipt", receipt(modified.receipt.as_ref())),
-    ];
+    let mut fields = vec![("request_id", text(&modified.request_id)), ("receipt", receipt(modified.receipt.as_ref()))];
     fields.extend(modified.change.iter().flat_map(change_fields));
     fields
 }
@@ -159,7 +172,7 @@ fn change_fields(modified: &GuaranteeChange) -> Fields {
 
 fn release_fields(completed: &ReleaseCompleted) -> Fields {
     vec![
-        ("release", Value::number(completed.release)),
+        ("release", completed.release.into()),
         ("due_at", instant(completed.due_at)),
         ("income", income(completed.income.as_ref())),
     ]
@@ -167,7 +180,7 @@ fn release_fields(completed: &ReleaseCompleted) -> Fields {
 
 fn imported_fields(imported: &MerchantImported) -> Fields {
     vec![
-        ("request_id", Value::text(&imported.request_id)),
+        ("request_id", text(&imported.request_id)),
         ("historical_profit", cents(imported.historical_profit)),
         ("available", cents(imported.available)),
         ("receipt", receipt(imported.receipt.as_ref())),
@@ -176,14 +189,14 @@ fn imported_fields(imported: &MerchantImported) -> Fields {
 
 fn policy_fields(policy: &Policy) -> Fields {
     let tier = |tier: &crate::proto::journal::policy::Tier| {
-        Value::Fields(vec![("above", cents(tier.above)), ("multiple", Value::number(tier.multiple))])
+        object(vec![("above", cents(tier.above)), ("multiple", tier.multiple.into())])
     };
     let mut fields = vec![
-        ("base_multiple", Value::number(policy.base_multiple)),
-        ("tiers", Value::List(policy.tiers.iter().map(tier).collect())),
+        ("base_multiple", policy.base_multiple.into()),
+        ("tiers", Value::Array(policy.tiers.iter().map(tier).collect())),
         (
             "quota_counts",
-            Value::text(match policy.quota_counts() {
+            text(match policy.quota_counts() {
                 QuotaCounts::All => "all",
                 QuotaCounts::Quick => "quick",
                 QuotaCounts::Unspecified => "unknown",
@@ -191,15 +204,15 @@ fn policy_fields(policy: &Policy) -> Fields {
         ),
         (
             "quota_basis",
-            Value::text(match policy.quota_basis() {
+            text(match policy.quota_basis() {
                 QuotaBasis::Guarantee => "guarantee",
                 QuotaBasis::Frozen => "frozen",
                 QuotaBasis::Unspecified => "unknown",
             }),
         ),
         ("day_start", duration(policy.day_start)),
-        ("quick_days", Value::number(policy.quick_days)),
-        ("standard_days", Value::number(policy.standard_days)),
+        ("quick_days", policy.quick_days.into()),
+        ("standard_days", policy.standard_days.into()),
         ("release_after", duration(policy.release_after)),
         ("max_lateness", duration(policy.max_lateness)),
         ("max_ahead", duration(policy.max_ahead)),
@@ -209,10 +222,10 @@ fn policy_fields(policy: &Policy) -> Fields {
 }
 
 fn receipt(receipt: Option<&Receipt>) -> Value {
-    let Some(receipt) = receipt else { return Value::text("none") };
-    Value::Fields(vec![
-        ("policy_version", Value::number(receipt.policy_version)),
-        ("multiple", Value::number(receipt.multiple)),
+    let Some(receipt) = receipt else { return text("none") };
+    object(vec![
+        ("policy_version", receipt.policy_version.into()),
+        ("multiple", receipt.multiple.into()),
         ("quota", amount(receipt.quota.as_ref())),
         ("day_total_before", amount(receipt.day_total_before.as_ref())),
         ("day_total_after", amount(receipt.day_total_after.as_ref())),
@@ -222,7 +235,7 @@ fn receipt(receipt: Option<&Receipt>) -> Value {
 
 fn income(income: Option<&Income>) -> Value {
     let part = |of: fn(&Income) -> Option<&Amount>| amount(income.and_then(of));
-    Value::Fields(vec![
+    object(vec![
         ("to_debt", part(|income| income.to_debt.as_ref())),
         ("to_gap", part(|income| income.to_gap.as_ref())),
         ("to_available", part(|income| income.to_available.as_ref())),
@@ -230,7 +243,7 @@ fn income(income: Option<&Income>) -> Value {
 }
 
 fn cycle(cycle: Cycle) -> Value {
-    Value::text(match cycle {
+    text(match cycle {
         Cycle::Quick => "T+2",
         Cycle::Standard => "T+7",
         Cycle::Unspecified => "unknown",
@@ -238,22 +251,22 @@ fn cycle(cycle: Cycle) -> Value {
 }
 
 fn instant(micros: i64) -> Value {
-    Value::text(Timestamp::from_micros(micros))
+    text(Timestamp::from_micros(micros))
 }
 
 /// `24h`, `5s`; whole microseconds, so nothing is rounded.
 fn duration(micros: i64) -> Value {
     let length = humantime::format_duration(std::time::Duration::from_micros(micros.unsigned_abs()));
-    Value::text(format!("{}{length}", if micros < 0 { "-" } else { "" }).replace(' ', ""))
+    text(format!("{}{length}", if micros < 0 { "-" } else { "" }).replace(' ', ""))
 }
 
 fn cents(cents: u64) -> Value {
-    Value::text(Money::from_cents(cents.into()))
+    text(Money::from_cents(cents.into()))
 }
 
 fn amount(amount: Option<&Amount>) -> Value {
     let cents = amount.map_or(0, |amount| i128::from(amount.high) << 64 | i128::from(amount.low));
-    Value::text(Money::from_cents(cents))
+    text(Money::from_cents(cents))
 }
 
 #[cfg(test)]
@@ -345,7 +358,7 @@ mod tests {
             max_ahead: 5_000_000,
             ..Policy::default()
         };
-        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy) };
+        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy), ..PolicySet::default() };
         assert_eq!(
             line(1, &record(Some(Body::PolicySet(set)))),
             "1 2026-01-01T12:00:00.500Z - policy_set version=1 effective_at=2026-01-01T12:00:00Z \
@@ -357,7 +370,7 @@ mod tests {
 
     #[test]
     fn negative_amounts_of_128_bits_are_read() {
-        assert_eq!(amount(some(-150).as_ref()), Value::text("-1.50"));
+        assert_eq!(amount(some(-150).as_ref()), text("-1.50"));
     }
 
     #[test]
