@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod call;
 mod failure;
 mod journal;
 mod record;

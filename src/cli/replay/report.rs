@@ -4,8 +4,9 @@ use std::{fmt, ops::AddAssign, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::server::{CallError, money};
+use super::server::money;
 use crate::{
+    cli::call::CallError,
     domain::{Money, Timestamp},
     proto::v1::{GetMarginResponse, SettlementCycle},
 };
