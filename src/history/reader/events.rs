@@ -42,7 +42,7 @@ impl Reader {
                     merchants.known.insert(of, id.clone());
                 }
             }
-            let mut events = Events { items: vec![], position: after };
+            let mut events = Events { items: vec![], position: after.into() };
             let mut unwanted = 0;
             let (first, last) = (keys::lsn(after.0), keys::lsn(view.applied));
             let rows = (first <= last).then(|| view.range(&view.trees.events, first, last));
@@ -88,13 +88,13 @@ impl View {
                 }
                 events.items.push(Told::Policy(Box::new(self.policy(record.policy_version)?)));
             }
-            events.position = events.position.max((*lsn, 0));
+            events.position = events.position.max((*lsn, 0).into());
             return Ok(true);
         }
         let last = record.count - 1;
         let of = record.merchant;
         if merchants.only && !merchants.known.contains_key(&of) {
-            events.position = events.position.max((*lsn, last));
+            events.position = events.position.max((*lsn, last).into());
             return Ok(true);
         }
         for index in *begin..record.count {
@@ -113,7 +113,7 @@ impl View {
             } else {
                 *unwanted += 1;
             }
-            events.position = (*lsn, index);
+            events.position = (*lsn, index).into();
         }
         Ok(true)
     }
