@@ -5,10 +5,12 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
 use super::{Opened, banner::Recovered};
 use crate::{
     clock::{self, Clock, EngineClock, ManualClock, Mode, OsTime, TimeSource as _},
+    codec::Fingerprint,
     config::{Config, LimitsConfig, PolicyError, PolicyFile},
-    domain::{Limits, Policy},
-    engine::{self, Engine, Observer},
-    journal::{self, FileOptions, FileStore, NewDirectory, Store as _},
+    domain::{Known, Limits, Policy},
+    engine::{self, Archive, ArchiveError, Engine, Observer},
+    history::{self, History, HistoryError},
+    journal::{self, FileOptions, FileStore, Journal, Lsn, NewDirectory, Store as _},
 };
 
 /// Why the engine was not opened.
@@ -20,6 +22,9 @@ pub enum OpenFailure {
     /// What is in it cannot be taken up.
     #[error(transparent)]
     Engine(#[from] engine::OpenError),
+    /// Its history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The directory was created with the other clock.
     #[error("{} was created with the {created} clock and keeps it; start with --clock {created}", directory.display())]
     OtherClock {
@@ -52,6 +57,9 @@ pub enum OpenFailure {
     BrokeOff,
 }
 
+/// The folder of the history within the data directory.
+const HISTORY: &str = "history";
+
 /// The name of the directory's attribute that says what moves its time.
 const CLOCK: &str = "clock";
 
@@ -68,6 +76,12 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         return Err(OpenFailure::OtherClock { directory: config.data_dir.clone(), created });
     }
     let fingerprint_key = store.identity().fingerprint_key;
+    let history = History::open(history::Options {
+        dir: config.data_dir.join(HISTORY),
+        directory_id: store.identity().id,
+        fingerprint_key,
+        ..history::Options::default()
+    })?;
     let clock = |floor| start_clock(&config.clock, floor);
     let options = engine::Options {
         limits: limits(&config.limits, &store),
@@ -75,7 +89,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         shards: config.engine.shards,
         checkpoint_every: config.checkpoint.every_bytes,
         policy,
-        archive: None,
+        archive: Some(Arc::new(OnDisk(history.clone()))),
         max_recent: 1 << 18,
         background: true,
         observer,
@@ -95,7 +109,36 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         last: found.tail.last.get(),
         took: began.elapsed(),
     };
-    Ok(Opened { engine, data: config.data_dir.display().to_string(), recovered })
+    Ok(Opened { engine, history, data: config.data_dir.display().to_string(), recovered })
+}
+
+/// The history as what remembers for the engine.
+pub struct OnDisk(pub History);
+
+impl Archive for OnDisk {
+    fn start(&self, journal: &Journal, at_least: Lsn) -> Result<(), ArchiveError> {
+        self.0.start(journal, at_least).map_err(archive_error)
+    }
+
+    fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, ArchiveError> {
+        self.0.known(fingerprint).map_err(archive_error)
+    }
+
+    fn durable(&self) -> Lsn {
+        self.0.durable()
+    }
+
+    fn fingerprints(&self, visit: &mut dyn FnMut(Fingerprint)) -> Result<(), ArchiveError> {
+        self.0.fingerprints(visit).map_err(archive_error)
+    }
+
+    fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+fn archive_error(error: HistoryError) -> ArchiveError {
+    ArchiveError(error.to_string())
 }
 
 /// The configured limits; an import has to fit into one record of the journal.

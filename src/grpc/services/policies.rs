@@ -7,8 +7,8 @@ use crate::{
     domain::InForce,
     grpc::convert::{self, Cursor},
     proto::v1::{
-        GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest, ListPoliciesResponse, SetPolicyRequest,
-        SetPolicyResponse, policy_service_server::PolicyService,
+        EvaluatePolicyRequest, EvaluatePolicyResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
+        ListPoliciesResponse, SetPolicyRequest, SetPolicyResponse, policy_service_server::PolicyService,
     },
 };
 
@@ -42,5 +42,12 @@ impl PolicyService for Services {
         let request = convert::set_policy(&request.into_inner())?;
         let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
         Ok(Response::new(convert::policy_announced(&announced)))
+    }
+
+    async fn evaluate_policy(
+        &self,
+        request: Request<EvaluatePolicyRequest>,
+    ) -> Result<Response<EvaluatePolicyResponse>, Status> {
+        Ok(Response::new(self.past()?.evaluate(&request.into_inner()).await?))
     }
 }
