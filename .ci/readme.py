@@ -46,7 +46,7 @@ def session(readme, grpcurl, port):
     steps = [step for block in BLOCK.findall(readme) for step in re.split(r"^\$ ", block, flags=re.M) if step]
     passed = 0
     for step in steps:
-        command, _, expected = step.partition("\n")
+        command, expected = parted(step)
         run = subprocess.run(
             command.replace(PORT, port), shell=True, env=environment, timeout=60,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -59,6 +59,14 @@ def session(readme, grpcurl, port):
         passed += 1
     print(f"README: {passed} commands print what it shows")
     return 0 if passed else 1
+
+
+def parted(step):
+    """A command, which goes on in lines that begin with "> ", and what it prints."""
+    command, *lines = step.split("\n")
+    while lines and lines[0].startswith("> "):
+        command += "\n" + lines.pop(0)[2:]
+    return command, "\n".join(lines)
 
 
 if __name__ == "__main__":
