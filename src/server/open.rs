@@ -6,11 +6,11 @@ use super::{Opened, banner::Recovered};
 use crate::{
     clock::{self, Clock, EngineClock, ManualClock, Mode, OsTime, TimeSource as _},
     codec::Fingerprint,
-    config::{Config, PolicyError, PolicyFile},
+    config::{Config, LimitsConfig, PolicyError, PolicyFile},
     domain::{Known, Limits, Policy},
     engine::{self, Archive, ArchiveError, Engine, Observer},
     history::{self, History, HistoryError},
-    journal::{self, FileOptions, FileStore, Journal, Lsn, NewDirectory},
+    journal::{self, FileOptions, FileStore, Journal, Lsn, NewDirectory, Store as _},
 };
 
 /// Why the engine was not opened.
@@ -80,17 +80,19 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         dir: config.data_dir.join(HISTORY),
         directory_id: store.identity().id,
         fingerprint_key,
+        cache_bytes: config.history.cache_bytes,
+        cached_merchants: config.history.cached_merchants,
         ..history::Options::default()
     })?;
     let clock = |floor| start_clock(&config.clock, floor);
     let options = engine::Options {
-        limits: Limits { open_releases: config.limits.open_releases as usize, ..Limits::default() },
+        limits: limits(&config.limits, &store),
         max_in_flight: config.engine.max_in_flight,
         shards: config.engine.shards,
         checkpoint_every: config.checkpoint.every_bytes,
         policy,
         archive: Some(Arc::new(OnDisk(history.clone()))),
-        max_recent: 1 << 18,
+        max_recent: config.engine.recent_ids,
         background: true,
         observer,
     };
@@ -139,6 +141,22 @@ impl Archive for OnDisk {
 
 fn archive_error(error: HistoryError) -> ArchiveError {
     ArchiveError(error.to_string())
+}
+
+/// The configured limits; an import has to fit into one record of the journal.
+fn limits(config: &LimitsConfig, store: &FileStore) -> Limits {
+    /// What an order of an import takes in it at most: in the import itself, and as a fact of its own.
+    const ORDER: usize = 512;
+    /// What everything else of a record takes at most.
+    const REST: usize = 128 << 10;
+    let fits = store.max_record().saturating_sub(REST) / ORDER;
+    Limits {
+        open_releases: config.open_releases as usize,
+        holds: config.holds as usize,
+        open_appeals: config.open_appeals as usize,
+        categories: config.categories as usize,
+        imported_orders: (config.imported_orders as usize).min(fits),
+    }
 }
 
 fn read_policy(path: &PathBuf) -> Result<Policy, OpenFailure> {
