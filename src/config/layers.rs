@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 24] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -65,6 +65,9 @@ const KEYS: [&str; 21] = [
     "checkpoint.every_bytes",
     "engine.max_in_flight",
     "engine.shards",
+    "engine.recent_ids",
+    "history.cache_bytes",
+    "history.cached_merchants",
     "limits.open_releases",
     "limits.holds",
     "limits.open_appeals",
@@ -259,6 +262,7 @@ struct File {
     journal: JournalSection,
     checkpoint: CheckpointSection,
     engine: EngineSection,
+    history: HistorySection,
     limits: LimitsSection,
     server: ServerSection,
     log: LogSection,
@@ -291,6 +295,14 @@ struct CheckpointSection {
 struct EngineSection {
     max_in_flight: Number,
     shards: Number,
+    recent_ids: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HistorySection {
+    cache_bytes: Number,
+    cached_merchants: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -342,6 +354,9 @@ impl File {
             entry("checkpoint.every_bytes", self.checkpoint.every_bytes),
             entry("engine.max_in_flight", self.engine.max_in_flight),
             entry("engine.shards", self.engine.shards),
+            entry("engine.recent_ids", self.engine.recent_ids),
+            entry("history.cache_bytes", self.history.cache_bytes),
+            entry("history.cached_merchants", self.history.cached_merchants),
             entry("limits.open_releases", self.limits.open_releases),
             entry("limits.holds", self.limits.holds),
             entry("limits.open_appeals", self.limits.open_appeals),

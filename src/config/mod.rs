@@ -50,6 +50,8 @@ pub struct Config {
     pub checkpoint: CheckpointConfig,
     /// `[engine]`
     pub engine: EngineConfig,
+    /// `[history]`
+    pub history: HistoryConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[server]`
@@ -101,6 +103,17 @@ pub struct EngineConfig {
     pub max_in_flight: usize,
     /// `engine.shards`: pieces of the merchant map, a power of two from 2 to 65,536.
     pub shards: usize,
+    /// `engine.recent_ids`: decided orders and requests that stay in memory although the history knows them, 0 to 2³².
+    pub recent_ids: usize,
+}
+
+/// `[history]`: what was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// `history.cache_bytes`: how much of its files is held in memory for reading, 1 MiB to 1 TiB.
+    pub cache_bytes: u64,
+    /// `history.cached_merchants`: states of merchants that are held in memory while it is written, 1 to 2³².
+    pub cached_merchants: usize,
 }
 
 /// `[limits]`: what one merchant may have.
@@ -167,7 +180,8 @@ impl Default for Config {
             clock: ClockConfig { mode: clock::Mode::System, start: None, max_step, max_gap, accept_gap },
             journal: JournalConfig { segment_size: 64 * MIB },
             checkpoint: CheckpointConfig { every_bytes: 256 * MIB },
-            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024 },
+            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024, recent_ids: 1 << 18 },
+            history: HistoryConfig { cache_bytes: 256 * MIB, cached_merchants: 1 << 17 },
             limits: LimitsConfig {
                 open_releases: 1_000,
                 holds: 64,
@@ -176,7 +190,7 @@ impl Default for Config {
                 imported_orders: 10_000,
             },
             server: ServerConfig { drain_deadline: Duration::from_secs(20) },
-            log: LogConfig { format: LogFormat::Auto, filter: "info".to_owned() },
+            log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
         }
     }
 }
@@ -254,6 +268,11 @@ impl Config {
         // A sharded map of a single shard is one the map itself refuses.
         layers.take("engine.shards", &mut self.engine.shards, |text| {
             value::power_of_two(value::whole(text, 2, 1 << 16)?)
+        })?;
+        layers.take("engine.recent_ids", &mut self.engine.recent_ids, |text| value::whole(text, 0, 1 << 32))?;
+        layers.take("history.cache_bytes", &mut self.history.cache_bytes, |text| value::whole(text, MIB, TIB))?;
+        layers.take("history.cached_merchants", &mut self.history.cached_merchants, |text| {
+            value::whole(text, 1, 1 << 32)
         })?;
         Ok(())
     }

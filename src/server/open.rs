@@ -80,6 +80,8 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         dir: config.data_dir.join(HISTORY),
         directory_id: store.identity().id,
         fingerprint_key,
+        cache_bytes: config.history.cache_bytes,
+        cached_merchants: config.history.cached_merchants,
         ..history::Options::default()
     })?;
     let clock = |floor| start_clock(&config.clock, floor);
@@ -90,7 +92,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         checkpoint_every: config.checkpoint.every_bytes,
         policy,
         archive: Some(Arc::new(OnDisk(history.clone()))),
-        max_recent: 1 << 18,
+        max_recent: config.engine.recent_ids,
         background: true,
         observer,
     };

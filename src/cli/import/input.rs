@@ -283,7 +283,7 @@ mod tests {
                 (3, "column 2: expected ident".into()),
                 (4, "the line has to be a JSON object, not an array".into()),
                 (5, "column 18: EOF while parsing an object".into()),
-                (6, "column 32: merchant_id is given twice".into()),
+                (6, "column 37: merchant_id is given twice".into()),
                 (7, "merchant_id is missing".into()),
                 (8, "e ".into()),
             ]
