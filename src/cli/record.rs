@@ -4,9 +4,9 @@ use super::json::{Fields, Value};
 use crate::{
     domain::{Money, Timestamp},
     proto::journal::{
-        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported, OrderClassified, Policy,
-        ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis, policy::QuotaCounts,
-        record::Body,
+        Amount, Cycle, Fact, GuaranteeChange, GuaranteeModified, Income, MerchantFacts, MerchantImported,
+        OrderClassified, Policy, ProfitSettled, Receipt, Record, ReleaseCompleted, fact::Kind, policy::QuotaBasis,
+        policy::QuotaCounts, record::Body,
     },
 };
 
@@ -133,10 +133,8 @@ fn settled_fields(settled: &ProfitSettled) -> Fields {
 }
 
 fn guarantee_fields(modified: &GuaranteeModified) -> Fields {
-    let mut fields = vec![
-        ("request_id", Value::text(&modified.request_id)),
-        ("receipt", receipt(modified.receipt.as_ref())),
-    ];
+    let mut fields =
+        vec![("request_id", Value::text(&modified.request_id)), ("receipt", receipt(modified.receipt.as_ref()))];
     fields.extend(modified.change.iter().flat_map(change_fields));
     fields
 }

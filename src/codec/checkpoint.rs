@@ -79,9 +79,7 @@ pub(crate) fn encode_standing(standing: Standing) -> Option<pb::Standing> {
         }
         Standing::Undone => stands::Standing::Undone(true),
         Standing::Appealed => stands::Standing::Appealed(true),
-        Standing::Resolved { overturned } => {
-            stands::Standing::Overturned(amount(overturned).unwrap_or_default())
-        }
+        Standing::Resolved { overturned } => stands::Standing::Overturned(amount(overturned).unwrap_or_default()),
     };
     Some(pb::Standing { standing: Some(standing) })
 }
@@ -152,21 +150,11 @@ fn decode_release(release: parts::OpenRelease) -> Release {
 }
 
 fn encode_totals(totals: &DayTotals) -> parts::DayTotals {
-    parts::DayTotals {
-        day: totals.day.0,
-        all: amount(totals.all),
-        quick: amount(totals.quick),
-        warned: totals.warned,
-    }
+    parts::DayTotals { day: totals.day.0, all: amount(totals.all), quick: amount(totals.quick), warned: totals.warned }
 }
 
 fn decode_totals(totals: parts::DayTotals) -> DayTotals {
-    DayTotals {
-        day: Day(totals.day),
-        all: money(totals.all),
-        quick: money(totals.quick),
-        warned: totals.warned,
-    }
+    DayTotals { day: Day(totals.day), all: money(totals.all), quick: money(totals.quick), warned: totals.warned }
 }
 
 fn encode_hold(hold: &Hold) -> parts::Hold {

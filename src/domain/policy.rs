@@ -247,7 +247,8 @@ impl Policy {
     fn check_disputes_and_warnings(&self) -> Result<(), InvalidPolicy> {
         let year = hours(365 * 24);
         let up_to_a_year = |limit: Option<Duration>| limit.is_none_or(|limit| !limit.is_zero() && limit <= year);
-        let minimum = |amount: &Money| amount.is_whole_dollars() && *amount > Money::ZERO && *amount <= Money::MAX_INPUT;
+        let minimum =
+            |amount: &Money| amount.is_whole_dollars() && *amount > Money::ZERO && *amount <= Money::MAX_INPUT;
         check("appeals.window", self.appeal_window <= year, "has to be at most 365 days")?;
         check("guarantee.clean_record", up_to_a_year(self.clean_record), "has to be above 0 and at most 365 days")?;
         check("categories", self.category_minimums.len() <= Self::MAX_CATEGORIES, "has to have at most 1,000 entries")?;

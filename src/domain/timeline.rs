@@ -108,7 +108,8 @@ impl Timeline {
     /// # Errors
     /// [`Rejection::Conflict`] when the first request had other content.
     pub fn recall(&self, set: &SetPolicy) -> Result<Option<&InForce>, Rejection> {
-        let by_this = |version: &&InForce| version.announcement.as_ref().is_some_and(|it| it.request_id == set.request_id);
+        let by_this =
+            |version: &&InForce| version.announcement.as_ref().is_some_and(|it| it.request_id == set.request_id);
         let Some(known) = self.versions().find(by_this) else { return Ok(None) };
         let asked = known.announcement.as_ref();
         let same = |field, holds| if holds { Ok(()) } else { Err(Rejection::Conflict { field }) };

@@ -163,4 +163,3 @@ impl Engine {
         Ok((given, self.policies.at(given.now)))
     }
 }
-

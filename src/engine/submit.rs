@@ -95,7 +95,8 @@ impl Engine {
         *rests_on = clock.max(policies.lsn).max(cell.lsn);
 
         let (fingerprint, recalled) = &asked.own;
-        let repeat = self.decided.find(*fingerprint, recalled, |known| known.map(|it| self.repeat(&request.command, it)));
+        let repeat =
+            self.decided.find(*fingerprint, recalled, |known| known.map(|it| self.repeat(&request.command, it)));
         if let Some(first) = repeat? {
             return Ok(first?);
         }

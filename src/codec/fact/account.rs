@@ -167,9 +167,7 @@ pub(super) fn encode_adjusted(fact: &BalanceAdjusted) -> pb::BalanceAdjusted {
 
 pub(super) fn decode_adjusted(fact: pb::BalanceAdjusted) -> Result<BalanceAdjusted, Malformed> {
     let (direction, income, charge) = match required("direction", fact.direction)? {
-        adjusted::Direction::Credit(income) => {
-            (Direction::Credit, decode_income(Some(income))?, Charge::default())
-        }
+        adjusted::Direction::Credit(income) => (Direction::Credit, decode_income(Some(income))?, Charge::default()),
         adjusted::Direction::Debit(charge) => (Direction::Debit, Income::default(), decode_charge(charge)),
     };
     Ok(BalanceAdjusted {

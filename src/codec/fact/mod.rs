@@ -35,9 +35,7 @@ pub(crate) fn encode_event(event: &Event) -> pb::Fact {
         Fact::HoldLifted(fact) => Kind::HoldLifted(standing::encode_lifted(fact)),
         Fact::CategoriesSet(fact) => Kind::CategoriesSet(standing::encode_categories(fact)),
         Fact::ClosingStarted(fact) => Kind::ClosingStarted(standing::encode_closing(fact)),
-        Fact::MerchantClosed(fact) => {
-            Kind::MerchantClosed(pb::MerchantClosed { policy_version: fact.policy_version })
-        }
+        Fact::MerchantClosed(fact) => Kind::MerchantClosed(pb::MerchantClosed { policy_version: fact.policy_version }),
         Fact::MerchantReopened(fact) => Kind::MerchantReopened(standing::encode_reopened(fact)),
         Fact::WarningRaised(fact) => Kind::WarningRaised(due::encode_warning(fact)),
     };

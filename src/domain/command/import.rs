@@ -125,9 +125,7 @@ impl ImportMerchant {
 
     fn pending_on_days(&self, context: &Context<'_>) -> Vec<Pending> {
         let days = |cycle| context.in_force().policy.days(cycle);
-        let day = |pending: &PendingToImport| {
-            context.policies.day_of(pending.settles_at).minus(days(pending.cycle))
-        };
+        let day = |pending: &PendingToImport| context.policies.day_of(pending.settles_at).minus(days(pending.cycle));
         let on_day = |pending: &PendingToImport| {
             let PendingToImport { settles_at, cycle, orders, profit } = *pending;
             Pending { settles_at, day: day(pending), cycle, orders, profit }

@@ -7,12 +7,11 @@ mod order;
 mod standing;
 
 pub use account::{
-    BalanceAdjusted, Direction, ImportedOrder, ImportedRelease, MarginPaid, MerchantImported,
-    PaymentReturned, WithdrawalFailed, Withdrawn,
+    BalanceAdjusted, Direction, ImportedOrder, ImportedRelease, MarginPaid, MerchantImported, PaymentReturned,
+    WithdrawalFailed, Withdrawn,
 };
 pub use dispute::{
-    AppealOpened, AppealOutcome, AppealResolved, Beneficiary, DeductionReason, DeductionSplit, Disputed,
-    MarginDeducted,
+    AppealOpened, AppealOutcome, AppealResolved, Beneficiary, DeductionReason, DeductionSplit, Disputed, MarginDeducted,
 };
 pub use due::{MerchantClosed, ProfitSettled, ReleaseCompleted, Warning, WarningRaised};
 pub use order::{Cycle, OrderClassified, OrderImported, OrderReversed};
