@@ -343,7 +343,7 @@ mod tests {
             max_ahead: 5_000_000,
             ..Policy::default()
         };
-        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy) };
+        let set = PolicySet { version: 1, effective_at: NOON, policy: Some(policy), ..PolicySet::default() };
         assert_eq!(
             line(1, &record(Some(Body::PolicySet(set)))),
             "1 2026-01-01T12:00:00.500Z - policy_set version=1 effective_at=2026-01-01T12:00:00Z \

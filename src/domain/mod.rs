@@ -8,6 +8,7 @@ mod calendar;
 mod command;
 mod draft;
 mod due;
+mod evaluate;
 mod event;
 mod id;
 mod known;
@@ -29,6 +30,7 @@ pub use command::{
     ResolveAppeal, ReturnPayment, ReverseOrder, SetCategories, Withdraw,
 };
 pub use draft::{Changes, Decision, as_of, catch_up, decide};
+pub use evaluate::{Evaluation, Outcome};
 pub use event::{
     AppealOpened, AppealOutcome, AppealResolved, BalanceAdjusted, Beneficiary, CategoriesSet, Charge, ClosingStarted,
     Cycle, DeductionReason, DeductionSplit, Direction, Disputed, Event, Fact, GuaranteeChange, GuaranteeModified,

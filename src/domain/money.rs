@@ -75,6 +75,11 @@ impl Money {
         Self((self.0 - other.0).max(0))
     }
 
+    /// The dollars, without the cents; nothing below zero.
+    pub fn whole_dollars(self) -> u64 {
+        u64::try_from(self.0 / 100).unwrap_or(0)
+    }
+
     /// Whether there are no cents beside the dollars.
     pub const fn is_whole_dollars(self) -> bool {
         self.0 % 100 == 0

@@ -231,7 +231,7 @@ proptest! {
 
     #[test]
     fn no_other_request_panics(ids in (text(), text()), amounts in (text(), text()), dollars in any::<Option<u64>>(), at in instant()) {
-        is_explained(get_margin(&GetMarginRequest { merchant_id: ids.0.clone() }));
+        is_explained(get_margin(&GetMarginRequest { merchant_id: ids.0.clone(), as_of: None }));
         is_explained(advance_clock(&AdvanceClockRequest { to: at }));
         is_explained(modify_guarantee(&ModifyGuaranteeRequest {
             merchant_id: ids.0.clone(), guarantee: dollars, request_id: ids.1.clone(), validate_only: true, not_after: at,
@@ -239,6 +239,7 @@ proptest! {
         is_explained(import_merchant(&ImportMerchantRequest {
             merchant_id: ids.0, historical_profit: amounts.0, available: amounts.1, request_id: ids.1,
             validate_only: false, not_after: at,
+            ..ImportMerchantRequest::default()
         }));
     }
 
