@@ -92,7 +92,9 @@ impl Executor {
                 request.historical_profit = Some(one_cent_off(&request.historical_profit.unwrap_or_default()));
             }
             Alteration::OtherAmount => request.debt = Some(one_cent_off(&request.debt.unwrap_or_default())),
-            Alteration::OmitProfit if !request.orders.is_empty() => drop(request.orders.pop()),
+            Alteration::OmitProfit | Alteration::AnsweredCompletedAt if !request.orders.is_empty() => {
+                drop(request.orders.pop())
+            }
             Alteration::CompletedAt if !request.releasing.is_empty() => drop(request.releasing.pop()),
             Alteration::OmitCompletedAt if !request.pending.is_empty() => drop(request.pending.pop()),
             Alteration::Subject => request.available = Some(one_cent_off(&request.available.unwrap_or_default())),

@@ -158,7 +158,7 @@ fn any_options() -> impl Strategy<Value = Options> {
         6 => select(vec![0, 1, SECOND, DAY]).prop_map(Some),
         2 => select(vec![-1, -SECOND, -DAY]).prop_map(Some),
     ];
-    (prop::bool::weighted(0.08), not_after).prop_map(|(validate_only, not_after)| Options { validate_only, not_after })
+    (prop::bool::weighted(0.1), not_after).prop_map(|(validate_only, not_after)| Options { validate_only, not_after })
 }
 
 fn any_price() -> impl Strategy<Value = Price> {
