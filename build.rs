@@ -14,7 +14,8 @@ const PUBLIC: &[&str] = &[
     "tplus/v1/order_service.proto",
     "tplus/v1/policy_service.proto",
 ];
-const JOURNAL: &[&str] = &["tplus/journal/v1/checkpoint.proto", "tplus/journal/v1/record.proto"];
+const JOURNAL: &[&str] =
+    &["tplus/journal/v1/checkpoint.proto", "tplus/journal/v1/history.proto", "tplus/journal/v1/record.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");

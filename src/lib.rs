@@ -8,6 +8,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod grpc;
+pub mod history;
 pub mod journal;
 pub mod metrics;
 pub mod proto;

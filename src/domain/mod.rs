@@ -10,12 +10,14 @@ mod draft;
 mod due;
 mod evaluate;
 mod event;
+mod forecast;
 mod id;
 mod known;
 mod margin;
 mod merchant;
 mod money;
 mod policy;
+mod quote;
 mod rejection;
 #[cfg(test)]
 mod scripts;
@@ -38,12 +40,14 @@ pub use event::{
     MerchantImported, MerchantReopened, OrderClassified, OrderImported, OrderReversed, PaymentReturned, ProfitSettled,
     Receipt, ReleaseCompleted, Warning, WarningRaised, WithdrawalFailed, Withdrawn,
 };
+pub use forecast::{Forecast, Foreseeable, Foreseen};
 pub use id::{Category, Id, InvalidId, MerchantId, OrderId, RequestId};
 pub use known::{Known, OrderTerms, Standing};
 pub use margin::{CleanRecord, DayQuota, Margin, NextMultiple, PendingOfDay};
 pub use merchant::{DayTotals, Deduction, Hold, Imbalance, Lasting, Lifetime, Merchant, Pending, Release, Stage};
 pub use money::{InvalidAmount, Money};
 pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
+pub use quote::{Obstacle, Quote};
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};
 pub use time::{InvalidTime, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt, time::Duration};
 
-use super::{Calendar, Category, Cycle, Day, DayTotals, Money, RequestId, Text, Timestamp};
+use super::{Calendar, Category, Cycle, Day, DayTotals, Money, Rejection, RequestId, Text, Timestamp};
 
 /// The rules that a marketplace may set. The published ones are the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,58 +226,101 @@ impl Policy {
     /// Names the first key that is wrong.
     pub fn validated(mut self) -> Result<Self, InvalidPolicy> {
         self.tiers.sort_by_key(|tier| Reverse(tier.above));
-        self.check_multiples()?;
-        check("calendar.day_start", self.calendar.day_start < hours(24), "has to be below 24:00")?;
-        check("settlement.quick_days", self.quick_days >= 1, "has to be at least 1")?;
-        check("settlement.quick_days", self.quick_days < self.standard_days, "has to be below standard_days")?;
-        check("settlement.standard_days", u64::from(self.standard_days) <= Self::MAX_DAYS, "has to be at most 30")?;
-        check("guarantee.release_after", self.release_after <= hours(365 * 24), "has to be at most 365 days")?;
-        let whole = |amount: Money| amount.is_whole_dollars() && amount <= Money::MAX_INPUT;
-        check(
-            "guarantee.maximum",
-            self.max_guarantee.is_none_or(whole),
-            "has to be whole dollars of at most 12 digits",
-        )?;
-        check("orders.max_lateness", self.max_lateness <= hours(7 * 24), "has to be at most 7 days")?;
-        check("orders.max_ahead", self.max_ahead <= Duration::from_secs(60), "has to be at most 1 minute")?;
-        self.check_disputes_and_warnings()?;
-        Ok(self)
+        self.misfits().into_iter().next().map_or(Ok(self), Err)
     }
 
-    fn check_disputes_and_warnings(&self) -> Result<(), InvalidPolicy> {
-        let year = hours(365 * 24);
-        let up_to_a_year = |limit: Option<Duration>| limit.is_none_or(|limit| !limit.is_zero() && limit <= year);
+    /// Everything that is wrong, each key once. Tiers may be in any order, and are named by the one they have.
+    pub fn misfits(&self) -> Vec<InvalidPolicy> {
+        let mut judge = Judge::default();
+        self.judge_multiples(&mut judge);
+        judge.check("calendar.day_start", self.calendar.day_start < hours(24), "has to be below 24:00");
+        judge.check("settlement.quick_days", self.quick_days >= 1, "has to be at least 1");
+        judge.check("settlement.quick_days", self.quick_days < self.standard_days, "has to be below standard_days");
+        judge.check(
+            "settlement.standard_days",
+            u64::from(self.standard_days) <= Self::MAX_DAYS,
+            "has to be at most 30",
+        );
+        judge.check("guarantee.release_after", self.release_after <= YEAR, "has to be at most 365 days");
+        let whole = |amount: Money| amount.is_whole_dollars() && amount <= Money::MAX_INPUT;
+        let maximum = self.max_guarantee.is_none_or(whole);
+        judge.check("guarantee.maximum", maximum, "has to be whole dollars of at most 12 digits");
+        judge.check("orders.max_lateness", self.max_lateness <= hours(7 * 24), "has to be at most 7 days");
+        judge.check("orders.max_ahead", self.max_ahead <= Duration::from_secs(60), "has to be at most 1 minute");
+        self.judge_disputes_and_warnings(&mut judge);
+        judge.wrong
+    }
+
+    fn judge_disputes_and_warnings(&self, judge: &mut Judge) {
+        let up_to_a_year = |limit: Option<Duration>| limit.is_none_or(|limit| !limit.is_zero() && limit <= YEAR);
         let minimum =
             |amount: &Money| amount.is_whole_dollars() && *amount > Money::ZERO && *amount <= Money::MAX_INPUT;
-        check("appeals.window", self.appeal_window <= year, "has to be at most 365 days")?;
-        check("guarantee.clean_record", up_to_a_year(self.clean_record), "has to be above 0 and at most 365 days")?;
-        check("categories", self.category_minimums.len() <= Self::MAX_CATEGORIES, "has to have at most 1,000 entries")?;
-        check("categories", self.category_minimums.values().all(minimum), "have to be whole dollars above 0")?;
-        check("warnings.gap_after", up_to_a_year(self.warn_gap_after), "has to be above 0 and at most 365 days")?;
-        check("warnings.debt_after", up_to_a_year(self.warn_debt_after), "has to be above 0 and at most 365 days")?;
+        let (minimums, bounds) = (&self.category_minimums, "has to be above 0 and at most 365 days");
+        judge.check("appeals.window", self.appeal_window <= YEAR, "has to be at most 365 days");
+        judge.check("guarantee.clean_record", up_to_a_year(self.clean_record), bounds);
+        let few = minimums.len() <= Self::MAX_CATEGORIES;
+        judge.check("categories", few, "has to have at most 1,000 entries");
+        let amounts = "has to have whole dollars above 0, of at most 12 digits";
+        judge.check("categories", minimums.values().all(minimum), amounts);
+        judge.check("warnings.gap_after", up_to_a_year(self.warn_gap_after), bounds);
+        judge.check("warnings.debt_after", up_to_a_year(self.warn_debt_after), bounds);
         let percent = self.warn_quota_percent.is_none_or(|percent| (1..=100).contains(&percent));
-        check("warnings.quota_percent", percent, "has to be 1 to 100")
+        judge.check("warnings.quota_percent", percent, "has to be 1 to 100");
     }
 
-    fn check_multiples(&self) -> Result<(), InvalidPolicy> {
-        let bounds = |multiple| (1..=Self::MAX_MULTIPLE).contains(&u64::from(multiple));
-        check("quota.base_multiple", bounds(self.base_multiple), "has to be 1 to 1,000")?;
-        check("quota.tiers", self.tiers.iter().all(|tier| bounds(tier.multiple)), "multiples have to be 1 to 1,000")?;
-        check("quota.tiers", self.tiers.len() <= Self::MAX_TIERS, "has to have at most 32 tiers")?;
-        let mut pairs = self.tiers.iter().zip(self.tiers.iter().skip(1));
+    fn judge_multiples(&self, judge: &mut Judge) {
+        judge.check("quota.base_multiple", is_multiple(self.base_multiple), MULTIPLE_BOUNDS);
+        for (index, tier) in self.tiers.iter().enumerate().filter(|(_, tier)| !is_multiple(tier.multiple)) {
+            judge.check(&format!("quota.tiers[{index}].multiple"), is_multiple(tier.multiple), MULTIPLE_BOUNDS);
+        }
+        judge.check("quota.tiers", self.tiers.len() <= Self::MAX_TIERS, "has to have at most 32 tiers");
+        let mut falling = self.tiers.clone();
+        falling.sort_by_key(|tier| Reverse(tier.above));
+        let mut pairs = falling.iter().zip(falling.iter().skip(1));
         let rising = pairs.all(|(tier, lower)| tier.above > lower.above && tier.multiple > lower.multiple);
-        check("quota.tiers", rising, "a higher amount has to give a higher multiple")?;
-        let lowest = self.tiers.last().is_none_or(|lowest| lowest.multiple >= self.base_multiple);
-        check("quota.base_multiple", lowest, "has to be at most the multiple of the lowest tier")
+        judge.check("quota.tiers", rising, "has to give a higher amount a higher multiple");
+        let lowest = falling.last().is_none_or(|lowest| lowest.multiple >= self.base_multiple);
+        judge.check("quota.base_multiple", lowest, "has to be at most the multiple of the lowest tier");
     }
+}
+
+impl Tier {
+    /// Checks the bounds of the multiple.
+    ///
+    /// # Errors
+    /// When it is out of bounds.
+    pub fn check(&self) -> Result<(), Rejection> {
+        if is_multiple(self.multiple) {
+            Ok(())
+        } else {
+            Err(Rejection::Invalid { field: "multiple", reason: MULTIPLE_BOUNDS.into() })
+        }
+    }
+}
+
+const MULTIPLE_BOUNDS: &str = "has to be 1 to 1,000";
+const YEAR: Duration = hours(365 * 24);
+
+fn is_multiple(multiple: u32) -> bool {
+    (1..=Policy::MAX_MULTIPLE).contains(&u64::from(multiple))
 }
 
 const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
-fn check(key: &str, holds: bool, reason: &str) -> Result<(), InvalidPolicy> {
-    if holds { Ok(()) } else { Err(InvalidPolicy { key: key.into(), reason: reason.into() }) }
+/// Collects what is wrong, each key once.
+#[derive(Default)]
+struct Judge {
+    wrong: Vec<InvalidPolicy>,
+}
+
+impl Judge {
+    fn check(&mut self, key: &str, holds: bool, reason: &str) {
+        if !holds && self.wrong.iter().all(|wrong| wrong.key != key) {
+            self.wrong.push(InvalidPolicy { key: key.into(), reason: reason.into() });
+        }
+    }
 }
 
 #[cfg(test)]

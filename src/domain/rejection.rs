@@ -51,6 +51,8 @@ pub enum Rejection {
         completed_at: Timestamp,
         /// The latest completion time that is taken now.
         latest: Timestamp,
+        /// Its place in the import that lists it; none: it came by itself.
+        listed: Option<usize>,
     },
     /// The guarantee exceeds what policy allows.
     #[error("the guarantee is above the maximum of {maximum}")]

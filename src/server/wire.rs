@@ -63,6 +63,8 @@ pub(super) fn router(
         .add_service(service!(guarantee_service_server::GuaranteeServiceServer))
         .add_service(service!(margin_service_server::MarginServiceServer))
         .add_service(service!(merchant_service_server::MerchantServiceServer))
+        .add_service(service!(dispute_service_server::DisputeServiceServer))
+        .add_service(service!(policy_service_server::PolicyServiceServer))
         .add_service(service!(clock_service_server::ClockServiceServer))
         .add_service(health.max_decoding_message_size(most));
     match reflection().build_v1() {

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{Command, Context, Key, receipt_with, same};
+use super::{Command, Context, Key, above_zero, receipt_with, same};
 use crate::domain::{
-    Cycle, Fact, ImportedOrder, ImportedRelease, Merchant, MerchantImported, Money, OrderClassified, OrderImported,
-    Pending, Receipt, Rejection, RequestId, Timestamp,
+    Cycle, Fact, ImportedOrder, ImportedRelease, Merchant, MerchantImported, Money, OrderClassified, OrderId,
+    OrderImported, Pending, Receipt, Rejection, RequestId, Timestamp,
 };
 
 /// What a merchant brings along.
@@ -45,6 +45,18 @@ pub struct PendingToImport {
 }
 
 impl PendingToImport {
+    /// Checks what no state could make acceptable.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn check(&self) -> Result<(), Rejection> {
+        let bounds = 1..=Self::MAX_ORDERS;
+        check("orders", bounds.contains(&self.orders), "has to be 1 to 1,000,000,000")
+    }
+
+    /// The most orders of one entry: far more than there are, and too few for any sum of them to overflow.
+    pub const MAX_ORDERS: u64 = 1_000_000_000;
+
     fn is(&self, pending: &Pending) -> bool {
         let Pending { settles_at, cycle, orders, profit, .. } = *pending;
         *self == Self { settles_at, cycle, orders, profit }
@@ -52,6 +64,9 @@ impl PendingToImport {
 }
 
 impl ImportMerchant {
+    /// The most entries of pending profit. A merchant that trades has one for each settlement date, day and cycle.
+    pub const MAX_PENDING: usize = 1_000;
+
     /// A merchant with nothing.
     pub const fn empty(request_id: RequestId) -> Self {
         Self {
@@ -72,30 +87,40 @@ impl ImportMerchant {
     /// # Errors
     /// Names the first field that does not fit the others.
     pub fn validated(self) -> Result<Self, Rejection> {
-        let gap = self.guarantee > self.frozen;
-        let checks = [
-            ("guarantee", self.guarantee.is_whole_dollars(), "has to be whole dollars"),
-            ("frozen", self.frozen <= self.guarantee, "has to be at most the guarantee"),
-            ("available", self.available.is_zero() || !gap, "has to be 0 beside a gap"),
-            ("available", self.available.is_zero() || self.debt.is_zero(), "has to be 0 beside a debt"),
-            ("releasing", self.releasing.is_empty() || !gap, "has to be empty beside a gap"),
-            ("releasing", self.releasing.iter().all(|r| r.amount > Money::ZERO), "has an amount of 0"),
-            ("pending", self.pending.iter().all(|pending| pending.orders > 0), "has an entry of 0 orders"),
-        ];
-        check(checks)?;
-        self.check_orders()?;
-        Ok(self)
+        let misfit = self.misfits().next();
+        misfit.map_or(Ok(self), |(field, reason)| Err(Rejection::Invalid { field, reason }))
     }
 
-    fn check_orders(&self) -> Result<(), Rejection> {
+    /// Every field that no state could make acceptable, with what is wrong with it.
+    pub fn misfits(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let gap = self.guarantee > self.frozen;
+        let twice = self.named_twice();
+        let guarantee = self.guarantee.is_whole_dollars() && self.guarantee <= Money::MAX_INPUT;
+        let [releasing, pending, orders] = [
+            first_fault(&self.releasing, ImportedRelease::check),
+            first_fault(&self.pending, PendingToImport::check),
+            first_fault(&self.orders, ImportedOrder::check),
+        ];
+        let say = |field, wrong: bool, reason: &str| wrong.then(|| (field, reason.to_owned()));
+        [
+            say("guarantee", !guarantee, "has to be whole dollars of at most 12 digits"),
+            say("frozen", self.frozen > self.guarantee, "has to be at most the guarantee"),
+            say("available", gap && !self.available.is_zero(), "has to be 0 beside a gap"),
+            say("available", !self.debt.is_zero() && !self.available.is_zero(), "has to be 0 beside a debt"),
+            say("releasing", gap && !self.releasing.is_empty(), "has to be empty beside a gap"),
+            say("pending", self.pending.len() > Self::MAX_PENDING, "has to have at most 1,000 entries"),
+            twice.map(|id| ("orders", format!("names {id} twice"))),
+            releasing.map(|reason| ("releasing", reason)),
+            pending.map(|reason| ("pending", reason)),
+            orders.map(|reason| ("orders", reason)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn named_twice(&self) -> Option<&OrderId> {
         let mut ids = HashSet::new();
-        let orders = || self.orders.iter();
-        check([
-            ("orders", orders().all(|order| ids.insert(&order.order_id)), "names an order twice"),
-            ("orders", orders().all(|order| order.price > Money::ZERO), "has a price of 0"),
-            ("orders", orders().all(|order| order.profit <= order.price), "has a profit above the price"),
-            ("orders", orders().all(|o| o.completed_at < o.settles_at), "has an order settled before its completion"),
-        ])
+        self.orders.iter().map(|order| &order.order_id).find(|id| !ids.insert(*id))
     }
 
     fn is_settled(order: &ImportedOrder, now: Timestamp) -> bool {
@@ -114,13 +139,17 @@ impl ImportMerchant {
             return Err(Rejection::TooManyOrders { limit: context.limits.imported_orders });
         }
         let latest = context.now.after(policy.max_ahead);
-        if let Some(order) = self.orders.iter().find(|order| order.completed_at > latest) {
-            return Err(Rejection::OrderAhead { completed_at: order.completed_at, latest });
+        if let Some(listed) = self.orders.iter().position(|order| order.completed_at > latest) {
+            let completed_at = self.orders.get(listed).map_or(latest, |order| order.completed_at);
+            return Err(Rejection::OrderAhead { completed_at, latest, listed: Some(listed) });
         }
         let settled = self.orders.iter().filter(|order| Self::is_settled(order, context.now));
         let settled: Money = settled.map(|order| order.profit).sum();
-        let fits = settled <= self.historical_profit;
-        check([("historical_profit", fits, "has to include the profit of the listed orders that have settled")])
+        check(
+            "historical_profit",
+            settled <= self.historical_profit,
+            "has to include the profit of the listed orders that have settled",
+        )
     }
 
     fn pending_on_days(&self, context: &Context<'_>) -> Vec<Pending> {
@@ -134,11 +163,35 @@ impl ImportMerchant {
     }
 }
 
-fn check<const N: usize>(checks: [(&'static str, bool, &str); N]) -> Result<(), Rejection> {
-    match checks.into_iter().find(|(_, holds, _)| !holds) {
-        Some((field, _, reason)) => Err(Rejection::Invalid { field, reason: reason.into() }),
-        None => Ok(()),
+impl ImportedRelease {
+    /// Checks what no state could make acceptable.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn check(&self) -> Result<(), Rejection> {
+        above_zero("amount", self.amount)
     }
+}
+
+impl ImportedOrder {
+    /// Checks what no state could make acceptable.
+    ///
+    /// # Errors
+    /// Names the first field that does not fit the others.
+    pub fn check(&self) -> Result<(), Rejection> {
+        above_zero("price", self.price)?;
+        check("profit", self.profit <= self.price, "has to be at most the price")?;
+        check("settles_at", self.completed_at < self.settles_at, "has to be after completed_at")
+    }
+}
+
+fn check(field: &'static str, holds: bool, reason: &str) -> Result<(), Rejection> {
+    if holds { Ok(()) } else { Err(Rejection::Invalid { field, reason: reason.into() }) }
+}
+
+/// What is wrong with the first item of a list that has anything wrong with it.
+fn first_fault<T>(items: &[T], check: impl Fn(&T) -> Result<(), Rejection>) -> Option<String> {
+    items.iter().find_map(|item| check(item).err()).map(|rejection| format!("has an item whose {rejection}"))
 }
 
 impl Command for ImportMerchant {

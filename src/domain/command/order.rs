@@ -44,7 +44,7 @@ impl ClassifyOrder {
         if completed_at < oldest {
             Err(Rejection::OrderTooOld { completed_at, oldest })
         } else if completed_at > latest {
-            Err(Rejection::OrderAhead { completed_at, latest })
+            Err(Rejection::OrderAhead { completed_at, latest, listed: None })
         } else {
             Ok(completed_at)
         }

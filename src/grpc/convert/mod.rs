@@ -8,6 +8,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{clock, clock_advanced, guarantee_modified, margin, merchant_imported, order_classified, timestamp};
-pub use request::{advance_clock, classify_order, get_margin, import_merchant, modify_guarantee};
-pub use status::{DOMAIN, REASONS, Reason, code_name, explain, failed, failed_about, not_ready, reason};
+pub use answer::*;
+pub use request::*;
+pub use status::{
+    DOMAIN, REASONS, Reason, code_name, explain, failed, failed_about, failed_about_thing, not_ready, policy_not_found,
+    reason, unserved,
+};

@@ -1,0 +1,160 @@
+//! The stream of what happens.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
+use tonic::{Status, codegen::tokio_stream::Stream};
+
+use super::{Past, blocking};
+use crate::{
+    grpc::convert,
+    history::{HistoryError, Position, Wanted},
+    proto::v1,
+};
+
+/// How many events are read at once, and how many wait for a watcher at most.
+const STEP: usize = 256;
+/// How long the history is asked again when nothing has happened: the delay a watcher sees beside that of the history itself.
+const POLL: Duration = Duration::from_millis(20);
+/// How often a watcher hears that nothing has happened.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a watcher may take nothing although there is something to take.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// How many may watch.
+pub(in crate::grpc) type Watchers = Arc<Semaphore>;
+
+/// What a watcher is told. Dropped, the watching ends.
+pub(in crate::grpc) struct Events {
+    events: mpsc::Receiver<v1::WatchEventsResponse>,
+    /// Why there are no more, which is told after them.
+    end: Arc<Mutex<Option<Status>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Stream for Events {
+    type Item = Result<v1::WatchEventsResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(context).map(|event| event.map(Ok).or_else(|| take(&self.end).map(Err)))
+    }
+}
+
+/// Reads for one watcher, as fast as it takes.
+struct Watch {
+    past: Past,
+    wanted: Wanted,
+    position: Position,
+    sender: mpsc::Sender<v1::WatchEventsResponse>,
+    end: Arc<Mutex<Option<Status>>>,
+}
+
+/// The watcher is gone, or was told why it ends.
+struct Ended;
+
+impl Past {
+    pub(in crate::grpc) async fn watch(
+        &self,
+        watchers: &Watchers,
+        request: &v1::WatchEventsRequest,
+    ) -> Result<Events, Status> {
+        let convert::Watch { after, wanted } = convert::watch(request)?;
+        let permit = Arc::clone(watchers).try_acquire_owned();
+        let permit = permit.map_err(|_| convert::busy("there are as many watchers as the server takes"))?;
+        let recorded = self.engine.recorded().await.map_err(convert::failed)?;
+        let position = match after {
+            Some(after) if after.is_after(recorded) => return Err(convert::position_ahead(after)),
+            Some(after) => after,
+            None => Position::end_of(recorded),
+        };
+        let (sender, events) = mpsc::channel(STEP);
+        let end = Arc::default();
+        let watch = Watch { past: self.clone(), wanted, position, sender, end: Arc::clone(&end) };
+        tokio::spawn(watch.run());
+        Ok(Events { events, end, _permit: permit })
+    }
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let Err(Ended) = self.follow().await;
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
+        self.tell_position().await?;
+        let mut quiet = Duration::ZERO;
+        loop {
+            let before = self.position;
+            let told = self.step().await?;
+            if told > 0 {
+                quiet = Duration::ZERO;
+            } else if self.position == before {
+                tokio::select! {
+                    () = self.sender.closed() => return Err(Ended),
+                    () = tokio::time::sleep(POLL) => quiet += POLL,
+                }
+            }
+            if quiet >= HEARTBEAT {
+                quiet = Duration::ZERO;
+                self.tell_position().await?;
+            }
+        }
+    }
+
+    /// Tells what is next, and answers how much that was.
+    async fn step(&mut self) -> Result<usize, Ended> {
+        let (reader, after, wanted) = (self.past.history.reader(), self.position, self.wanted.clone());
+        let events = match blocking(move || reader.events(after, &wanted, STEP)).await {
+            Ok(events) => events,
+            Err(status) => return self.end(status),
+        };
+        if self.past.history.failed().is_some() && events.items.is_empty() {
+            let failed = HistoryError::Failed("it goes on no further".to_owned());
+            return self.end(convert::history_failed(failed));
+        }
+        let told = events.items.len();
+        for event in &events.items {
+            self.send(convert::told(event)).await?;
+            self.position = event.position();
+        }
+        self.position = events.position;
+        Ok(told)
+    }
+
+    async fn tell_position(&mut self) -> Result<(), Ended> {
+        match self.past.engine.now().await {
+            Ok(now) => self.send(convert::nothing_more(self.position, now)).await,
+            Err(error) => self.end(convert::failed(error)),
+        }
+    }
+
+    /// Waits for the watcher to take something, but not for ever: it is told how far it has come.
+    async fn send(&self, event: v1::WatchEventsResponse) -> Result<(), Ended> {
+        match timeout(SLOW, self.sender.reserve()).await {
+            Ok(Ok(place)) => {
+                place.send(event);
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Ended),
+            Err(_) => self.end(convert::slow_watcher(self.position)),
+        }
+    }
+
+    /// Ends the stream, and tells why once everything before is taken.
+    fn end<T>(&self, status: Status) -> Result<T, Ended> {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        Err(Ended)
+    }
+}
+
+fn take(end: &Mutex<Option<Status>>) -> Option<Status> {
+    end.lock().unwrap_or_else(PoisonError::into_inner).take()
+}

@@ -1,0 +1,30 @@
+//! The engine's time.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Services;
+use crate::{
+    grpc::convert,
+    proto::v1::{
+        AdvanceClockRequest, AdvanceClockResponse, GetClockRequest, GetClockResponse,
+        clock_service_server::ClockService,
+    },
+};
+
+#[async_trait]
+impl ClockService for Services {
+    async fn get_clock(&self, _: Request<GetClockRequest>) -> Result<Response<GetClockResponse>, Status> {
+        let engine = self.engine()?;
+        let now = engine.now().await.map_err(convert::failed)?;
+        Ok(Response::new(convert::clock(now, engine.clock_mode())))
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<AdvanceClockRequest>,
+    ) -> Result<Response<AdvanceClockResponse>, Status> {
+        let to = convert::advance_clock(&request.into_inner())?;
+        let now = self.engine()?.advance_clock(to).await.map_err(convert::failed)?;
+        Ok(Response::new(convert::clock_advanced(now)))
+    }
+}

@@ -1,0 +1,84 @@
+//! Where a merchant's money is, and how it moves in and out.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Services;
+use crate::{
+    domain::{Margin, MerchantId},
+    grpc::convert,
+    proto::v1::{
+        AdjustBalanceRequest, AdjustBalanceResponse, FailWithdrawalRequest, FailWithdrawalResponse,
+        GetCashForecastRequest, GetCashForecastResponse, GetMarginRequest, GetMarginResponse, PayMarginRequest,
+        PayMarginResponse, ReturnPaymentRequest, ReturnPaymentResponse, WithdrawRequest, WithdrawResponse,
+        margin_service_server::MarginService,
+    },
+};
+
+#[async_trait]
+impl MarginService for Services {
+    async fn pay_margin(&self, request: Request<PayMarginRequest>) -> Result<Response<PayMarginResponse>, Status> {
+        let command = convert::pay_margin(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::margin_paid(&answer)))
+    }
+
+    async fn return_payment(
+        &self,
+        request: Request<ReturnPaymentRequest>,
+    ) -> Result<Response<ReturnPaymentResponse>, Status> {
+        let command = convert::return_payment(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::payment_returned(&answer)))
+    }
+
+    async fn withdraw(&self, request: Request<WithdrawRequest>) -> Result<Response<WithdrawResponse>, Status> {
+        let command = convert::withdraw(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::withdrawn(&answer)))
+    }
+
+    async fn fail_withdrawal(
+        &self,
+        request: Request<FailWithdrawalRequest>,
+    ) -> Result<Response<FailWithdrawalResponse>, Status> {
+        let command = convert::fail_withdrawal(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::withdrawal_failed(&answer)))
+    }
+
+    async fn adjust_balance(
+        &self,
+        request: Request<AdjustBalanceRequest>,
+    ) -> Result<Response<AdjustBalanceResponse>, Status> {
+        let command = convert::adjust_balance(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::balance_adjusted(&answer)))
+    }
+
+    async fn get_margin(&self, request: Request<GetMarginRequest>) -> Result<Response<GetMarginResponse>, Status> {
+        let (merchant, as_of) = convert::get_margin(&request.into_inner())?;
+        let margin = match as_of {
+            None => self.view(&merchant).await?.margin(),
+            Some(as_of) => self.past_margin(&merchant, as_of)?,
+        };
+        Ok(Response::new(convert::margin(&merchant, &margin)))
+    }
+
+    async fn get_cash_forecast(
+        &self,
+        request: Request<GetCashForecastRequest>,
+    ) -> Result<Response<GetCashForecastResponse>, Status> {
+        let merchant = convert::get_cash_forecast(&request.into_inner())?;
+        let view = self.view(&merchant).await?;
+        let forecast = view.merchant.forecast(view.policies());
+        Ok(Response::new(convert::cash_forecast(&merchant, view.now, &forecast)))
+    }
+}
+
+impl Services {
+    /// The balances at a past instant, which the history has to tell.
+    #[allow(clippy::unused_self, reason = "the history will be asked through it")]
+    fn past_margin(&self, _merchant: &MerchantId, _as_of: convert::AsOf) -> Result<Margin, Status> {
+        Err(convert::unserved("as_of"))
+    }
+}

@@ -1,0 +1,74 @@
+//! Merchants as such: how they come, stand and go.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Services;
+use crate::{
+    grpc::convert,
+    proto::v1::{
+        CloseMerchantRequest, CloseMerchantResponse, GetMerchantRequest, GetMerchantResponse, ImportMerchantRequest,
+        ImportMerchantResponse, LiftHoldRequest, LiftHoldResponse, PlaceHoldRequest, PlaceHoldResponse,
+        ReopenMerchantRequest, ReopenMerchantResponse, SetCategoriesRequest, SetCategoriesResponse,
+        merchant_service_server::MerchantService,
+    },
+};
+
+#[async_trait]
+impl MerchantService for Services {
+    async fn import_merchant(
+        &self,
+        request: Request<ImportMerchantRequest>,
+    ) -> Result<Response<ImportMerchantResponse>, Status> {
+        let command = convert::import_merchant(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::merchant_imported(&answer)))
+    }
+
+    async fn set_categories(
+        &self,
+        request: Request<SetCategoriesRequest>,
+    ) -> Result<Response<SetCategoriesResponse>, Status> {
+        let command = convert::set_categories(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::categories_set(&answer)))
+    }
+
+    async fn place_hold(&self, request: Request<PlaceHoldRequest>) -> Result<Response<PlaceHoldResponse>, Status> {
+        let command = convert::place_hold(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::hold_placed(&answer)))
+    }
+
+    async fn lift_hold(&self, request: Request<LiftHoldRequest>) -> Result<Response<LiftHoldResponse>, Status> {
+        let command = convert::lift_hold(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::hold_lifted(&answer)))
+    }
+
+    async fn close_merchant(
+        &self,
+        request: Request<CloseMerchantRequest>,
+    ) -> Result<Response<CloseMerchantResponse>, Status> {
+        let command = convert::close_merchant(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::closing_started(&answer)))
+    }
+
+    async fn reopen_merchant(
+        &self,
+        request: Request<ReopenMerchantRequest>,
+    ) -> Result<Response<ReopenMerchantResponse>, Status> {
+        let command = convert::reopen_merchant(&request.into_inner())?;
+        let answer = self.execute(command).await?;
+        Ok(Response::new(convert::merchant_reopened(&answer)))
+    }
+
+    async fn get_merchant(
+        &self,
+        request: Request<GetMerchantRequest>,
+    ) -> Result<Response<GetMerchantResponse>, Status> {
+        let merchant = convert::get_merchant(&request.into_inner())?;
+        let view = self.view(&merchant).await?;
+        Ok(Response::new(GetMerchantResponse { merchant: Some(convert::merchant(&merchant, &view)) }))
+    }
+}

@@ -1,0 +1,40 @@
+//! Policies.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Services;
+use crate::{
+    grpc::convert,
+    proto::v1::{
+        GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest, ListPoliciesResponse, SetPolicyRequest,
+        SetPolicyResponse, policy_service_server::PolicyService,
+    },
+};
+
+#[async_trait]
+impl PolicyService for Services {
+    async fn get_policy(&self, request: Request<GetPolicyRequest>) -> Result<Response<GetPolicyResponse>, Status> {
+        let version = convert::get_policy(&request.into_inner());
+        let (now, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
+        let found = match version {
+            None => policies.at(now),
+            Some(version) => policies.version(version).ok_or_else(|| convert::policy_not_found(version))?,
+        };
+        Ok(Response::new(convert::policy(found, policies.latest().version)))
+    }
+
+    async fn list_policies(
+        &self,
+        request: Request<ListPoliciesRequest>,
+    ) -> Result<Response<ListPoliciesResponse>, Status> {
+        let size = convert::list_policies(&request.into_inner())?;
+        let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
+        Ok(Response::new(convert::policies(policies.versions().take(size), String::new())))
+    }
+
+    async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {
+        let request = convert::set_policy(&request.into_inner())?;
+        let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
+        Ok(Response::new(convert::policy_announced(&announced)))
+    }
+}

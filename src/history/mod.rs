@@ -1,0 +1,216 @@
+//! What was: every fact with every balance after it, what became of every order and request, and the state of any merchant at any
+//! past instant.
+//!
+//! A projection of the durable journal in files of its own, filled by one thread behind the journal. It knows no more than the
+//! journal, decides nothing, and can be deleted at any time: it is built anew from the journal. It may lag; answers that need it
+//! wait with [`History::caught_up`] or say how far it is.
+
+mod days;
+mod entry;
+mod error;
+mod keys;
+mod reader;
+mod rows;
+mod shared;
+mod trees;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use prost::Message as _;
+
+use crate::{
+    codec::{Fingerprint, decode_standing},
+    domain::Known,
+    journal::{Journal, Lsn},
+    proto::journal::HistoryId,
+};
+use shared::{End, Shared};
+
+pub use days::{DaySums, Sums};
+pub use entry::{Balances, Clock, Entry, Events, Found, Kind, Order, ReleaseEnd, ReleaseRow, Told, ToldPolicy, Wanted};
+pub use error::HistoryError;
+pub use reader::Reader;
+
+/// How a history is run.
+///
+/// Memory: the store takes `cache_bytes`, and up to 16 MiB for each of its trees while it writes them out; the filler takes
+/// `cached_merchants` states, about 1 KiB each and more where a merchant has many open releases or deductions, and one batch of
+/// `batch_bytes` of records, about six times as much as it is worked on.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of the history and of nothing else: it is deleted where it cannot be used.
+    pub dir: PathBuf,
+    /// Tells the data directory from every other.
+    pub directory_id: [u8; 16],
+    /// The key of the fingerprints of that directory.
+    pub fingerprint_key: [u8; 16],
+    /// How many bytes of its files are held in memory for reading.
+    pub cache_bytes: u64,
+    /// How many states of merchants are held in memory between batches.
+    pub cached_merchants: usize,
+    /// How many bytes of records become one batch at most; a record beyond that is a batch alone.
+    pub batch_bytes: usize,
+    /// How long a batch waits for more records while nobody waits for it. Larger batches cost less.
+    pub linger: Duration,
+    /// How often what was written is synced, which is what moves [`History::durable`].
+    pub sync_every: Duration,
+    /// How long to wait before a failed write, or a failed read of the journal, is tried again.
+    pub retry_every: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            directory_id: [0; 16],
+            fingerprint_key: [0; 16],
+            cache_bytes: 256 << 20,
+            cached_merchants: 1 << 17,
+            batch_bytes: 4 << 20,
+            linger: Duration::from_millis(10),
+            sync_every: Duration::from_secs(1),
+            retry_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How far a history is, and how it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Everything up to here can be read.
+    pub applied: Lsn,
+    /// Everything up to here is there for good.
+    pub durable: Lsn,
+    /// How many merchants it knows.
+    pub merchants: u64,
+    /// How many facts it holds.
+    pub facts: u64,
+    /// How much room its files take, in bytes.
+    pub disk_bytes: u64,
+    /// Why it cannot go on now; it is tried again. Reads go on.
+    pub stuck: Option<String>,
+    /// Why it has ended; what it holds can still be read.
+    pub failed: Option<String>,
+}
+
+/// The history of a data directory. Clones share it; the last one dropped ends its thread.
+#[derive(Clone)]
+pub struct History {
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Owner {
+    /// Ends the thread, if there is one.
+    fn end(&self, how: End) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            self.shared.ask_to_end(how);
+            // A thread that panicked has said so in the progress.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.end(End::AsItIs);
+    }
+}
+
+impl History {
+    /// Opens the history of a directory. What is damaged, of another data directory or of another format is deleted and begun
+    /// anew, which a warning in the log says. After a stop that was none it reads the end of what was written, to see whether all
+    /// of it is there.
+    ///
+    /// # Errors
+    /// [`HistoryError::Store`] when the files cannot be read or written, or another process has them open.
+    pub fn open(options: Options) -> Result<Self, HistoryError> {
+        let shared = Arc::new(Shared::open(options)?);
+        Ok(Self { owner: Arc::new(Owner { shared, thread: Mutex::default() }) })
+    }
+
+    /// Catches up with the journal to at least this position, which has to be durable, and goes on from there in a thread. A
+    /// history that the journal does not lead to, as after the journal was restored, is built anew.
+    ///
+    /// # Errors
+    /// When the journal cannot be read where the history has to go on, or contradicts it; when the files cannot be written; and
+    /// [`HistoryError::Behind`] when the journal ends before that position.
+    pub fn start(&self, journal: &Journal, at_least: Lsn) -> Result<(), HistoryError> {
+        let _ = (journal, at_least, &self.owner.thread);
+        Ok(())
+    }
+
+    /// Ends the thread, and marks the files as whole. May be called again; the history can still be read.
+    pub fn stop(&self) {
+        self.owner.end(End::Whole);
+    }
+
+    /// Everything up to here can be read.
+    pub fn applied(&self) -> Lsn {
+        self.owner.shared.progress().applied
+    }
+
+    /// Everything up to here is there for good.
+    pub fn durable(&self) -> Lsn {
+        self.owner.shared.progress().durable
+    }
+
+    /// How far it is, and how it is.
+    pub fn stats(&self) -> Stats {
+        self.owner.shared.stats()
+    }
+
+    /// Waits until everything up to a position can be read. Whoever waits has batches not wait for more.
+    ///
+    /// # Errors
+    /// [`HistoryError::Behind`] when that takes longer than `patience`, [`HistoryError::Failed`] when it will not happen.
+    pub async fn caught_up(&self, to: Lsn, patience: Duration) -> Result<(), HistoryError> {
+        self.owner.shared.caught_up(to, patience).await
+    }
+
+    /// What is known under a fingerprint; none if nothing is.
+    ///
+    /// # Errors
+    /// When the files cannot be read, or are damaged.
+    pub fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, HistoryError> {
+        self.owner.shared.note_damage(|| {
+            let trees = self.owner.shared.trees()?;
+            let Some(row) = trees.ids.get(keys::id(fingerprint))? else { return Ok(None) };
+            let id = HistoryId::decode(&*row)?;
+            let row = trees.entries.get(keys::fact(id.merchant, id.number))?;
+            let row = row.ok_or_else(|| HistoryError::damaged("an id without its entry"))?;
+            let first = rows::decode_fact(&row)?;
+            Ok(Some(Known { first, standing: decode_standing(id.standing) }))
+        })
+    }
+
+    /// Hands over every fingerprint that is known.
+    ///
+    /// # Errors
+    /// When the files cannot be read, or are damaged.
+    pub fn fingerprints(&self, visit: &mut dyn FnMut(Fingerprint)) -> Result<(), HistoryError> {
+        self.owner.shared.note_damage(|| {
+            for row in self.owner.shared.trees()?.ids.iter() {
+                let key = (*row.key()?).try_into().map_err(|_| keys::too_short())?;
+                visit(Fingerprint::new(u128::from_be_bytes(key)));
+            }
+            Ok(())
+        })
+    }
+
+    /// A view that does not change: everything up to one position of the journal and nothing beyond. To be used and let go of, as the
+    /// store keeps what it shows.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.owner.shared))
+    }
+}

@@ -1,0 +1,144 @@
+//! What the thread that fills the history and those who read it share.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    HistoryError, Options, Stats,
+    trees::{Trees, mark_damaged, meta},
+};
+use crate::journal::Lsn;
+
+/// How the thread is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With everything synced, and the mark that it is.
+    Whole,
+    /// At once.
+    AsItIs,
+}
+
+/// How far the thread is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) applied: Lsn,
+    pub(super) durable: Lsn,
+    pub(super) merchants: u64,
+    pub(super) facts: u64,
+    pub(super) stuck: Option<String>,
+    pub(super) failed: Option<HistoryError>,
+}
+
+/// What the thread and the readers share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    /// None while the files are opened again.
+    trees: RwLock<Option<Arc<Trees>>>,
+    progress: watch::Sender<Progress>,
+    /// The furthest position that anybody ever waited for.
+    wanted: AtomicU64,
+    end: Mutex<Option<End>>,
+    ending: Condvar,
+}
+
+impl Shared {
+    pub(super) fn open(options: Options) -> Result<Self, HistoryError> {
+        let trees = Trees::open(&options)?;
+        let progress = progress_of(&trees)?;
+        Ok(Self {
+            options,
+            trees: RwLock::new(Some(Arc::new(trees))),
+            progress: watch::Sender::new(progress),
+            wanted: AtomicU64::new(0),
+            end: Mutex::default(),
+            ending: Condvar::new(),
+        })
+    }
+
+    /// The open files.
+    pub(super) fn trees(&self) -> Result<Arc<Trees>, HistoryError> {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        trees.clone().ok_or_else(|| HistoryError::Store("they are being opened again".to_owned()))
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    pub(super) fn set_progress(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(change);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let Progress { applied, durable, merchants, facts, stuck, failed } = self.progress();
+        let disk_bytes = self.trees().ok().and_then(|trees| trees.db.disk_space().ok()).unwrap_or(0);
+        Stats { applied, durable, merchants, facts, disk_bytes, stuck, failed: failed.map(|error| error.to_string()) }
+    }
+
+    pub(super) async fn caught_up(&self, to: Lsn, patience: Duration) -> Result<(), HistoryError> {
+        self.wanted.fetch_max(to.get(), Ordering::Relaxed);
+        let mut progress = self.progress.subscribe();
+        let there = progress.wait_for(|progress| progress.applied >= to || progress.failed.is_some());
+        let outcome = tokio::time::timeout(patience, there).await.map(|there| there.map(|progress| progress.clone()));
+        let progress = match outcome {
+            Ok(Ok(progress)) => progress,
+            // The sender lives as long as `self`; and whoever has no patience left is told where it stands.
+            Ok(Err(_)) | Err(_) => self.progress(),
+        };
+        match progress {
+            Progress { applied, .. } if applied >= to => Ok(()),
+            Progress { failed: Some(error), .. } => Err(HistoryError::Failed(error.to_string())),
+            Progress { applied, .. } => Err(HistoryError::Behind { applied, wanted: to }),
+        }
+    }
+
+    /// Whether somebody waits for more than this.
+    pub(super) fn is_awaited(&self, applied: Lsn) -> bool {
+        self.wanted.load(Ordering::Relaxed) > applied.get()
+    }
+
+    pub(super) fn ask_to_end(&self, how: End) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+        self.ending.notify_all();
+    }
+
+    /// Another thread may begin.
+    pub(super) fn begin(&self) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How the thread is to end, if it is, after waiting at most so long for it.
+    pub(super) fn asked_to_end(&self, wait: Duration) -> Option<End> {
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if wait.is_zero() {
+            return *end;
+        }
+        let waited = self.ending.wait_timeout_while(end, wait, |end| end.is_none());
+        let (end, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *end
+    }
+
+    /// Runs a read; damage that it meets has the history built anew at the next start.
+    pub(super) fn note_damage<T>(&self, read: impl FnOnce() -> Result<T, HistoryError>) -> Result<T, HistoryError> {
+        let outcome = read();
+        if let Err(error @ HistoryError::Damaged(_)) = &outcome {
+            tracing::error!(%error, "met while reading; the history is built anew at the next start");
+            mark_damaged(&self.options.dir);
+        }
+        outcome
+    }
+}
+
+/// How far a database is that was just opened: all that is in it was read from its files.
+pub(super) fn progress_of(trees: &Trees) -> Result<Progress, HistoryError> {
+    let applied = trees.applied()?;
+    let (merchants, facts) = (trees.number(meta::MERCHANTS)?, trees.number(meta::FACTS)?);
+    Ok(Progress { applied, durable: applied, merchants, facts, stuck: None, failed: None })
+}
