@@ -60,7 +60,7 @@ proptest! {
                 for clock in [FactClock::Effective, FactClock::Recorded] {
                     let shown = |merchant: &ModelMerchant| {
                         let then = merchant.as_of(at, clock, &run.model.policies);
-                        then.map(|then| then.shown(id, &run.model.policies, at))
+                        then.map(|then| then.shown(id, &run.model.policies.announced_by(at), at))
                     };
                     prop_assert_eq!(shown(&one), shown(&other));
                 }
@@ -82,7 +82,7 @@ proptest! {
         }
         for ((id, at), shown) in told {
             let then = run.model.peek(&id).as_of(at, FactClock::Recorded, &run.model.policies).unwrap();
-            prop_assert_eq!(then.shown(&id, &run.model.policies, at), shown);
+            prop_assert_eq!(then.shown(&id, &run.model.policies.announced_by(at), at), shown);
         }
     }
 

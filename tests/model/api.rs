@@ -207,6 +207,10 @@ pub enum ModelRefusal {
     /// Raising while closing, or closing again.
     ClosingAlready,
     NotClosing,
+    /// What an import says does not fit the present time.
+    Untimely {
+        field: &'static str,
+    },
     /// More than is left of the order.
     MoreThanLeft {
         field: &'static str,
@@ -244,6 +248,7 @@ impl ModelRefusal {
             | Self::Conflict { field }
             | Self::Unknown { field }
             | Self::TooManyImported { field }
+            | Self::Untimely { field }
             | Self::MoreThanLeft { field }
             | Self::DoneAlready { field } => Some(field),
             Self::GuaranteeAboveMaximum | Self::BelowRequired => Some("guarantee"),

@@ -10,6 +10,8 @@ use super::{Common, Model, check, given, malformed, positive};
 /// As long as a text may be, in characters.
 const LONGEST_TEXT: usize = 500;
 
+const FAULT: bool = true;
+
 impl Model {
     pub fn command(&mut self, command: &Command) -> Result<ModelAnswer, ModelRefusal> {
         check(is_id(&command.merchant_id), malformed("merchant_id"))?;
@@ -18,22 +20,37 @@ impl Model {
         let opens = matches!(command.action, Action::PayMargin { .. } | Action::SetCategories { .. });
         let common = Common::of(&command.merchant_id, &command.request_id, command.validate_only, command.not_after);
         self.once(common, Request::Command(command.clone()), opens, |model, merchant| {
-            let (effect, receipt) = model.act(merchant, &command.request_id, &command.action)?;
+            // What it is decided on: what it moves itself counts from the next decision on.
+            let mut receipt = model.receipt_of_today(merchant);
+            let effect = model.act(merchant, &command.request_id, &command.action, &mut receipt)?;
             Ok(ModelAnswer::Commanded(Commanded { effect, at: model.now, replayed: false, receipt }))
         })
     }
 
-    fn act(&self, merchant: &mut ModelMerchant, id: &str, action: &Action) -> Result<(Effect, Receipt), ModelRefusal> {
+    fn act(
+        &self,
+        merchant: &mut ModelMerchant,
+        id: &str,
+        action: &Action,
+        receipt: &mut Receipt,
+    ) -> Result<Effect, ModelRefusal> {
         match action {
-            Action::ReverseOrder { order_id, amount, profit, reason } => {
-                self.reverse(merchant, id, order_id, cents(amount).unwrap(), given(profit).and_then(cents), reason)
-            }
+            Action::ReverseOrder { order_id, amount, profit, reason } => self.reverse(
+                merchant,
+                id,
+                order_id,
+                cents(amount).unwrap(),
+                given(profit).and_then(cents),
+                reason,
+                receipt,
+            ),
             Action::PayMargin { amount, reference } => {
                 let amount = cents(amount).unwrap();
                 merchant.payments.insert(id.into(), Transfer { amount, undone: false });
                 let income = merchant.income(amount);
                 let fact = Fact::new(Kind::MarginPaid, amount, self.now).flow(Counter::PaidIn, amount).text(reference);
-                Ok((Effect::Paid { income }, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(Effect::Paid { income })
             }
             Action::ReturnPayment { payment_id, reason } => {
                 let field = "payment_id";
@@ -45,7 +62,8 @@ impl Model {
                 let fact = Fact::new(Kind::PaymentReturned, amount, self.now).about(payment_id).text(reason);
                 let fact = fact.flow(Counter::PaymentsReturned, amount);
                 let effect = Effect::Returned { amount: money(amount), charge };
-                Ok((effect, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(effect)
             }
             Action::Withdraw { amount, reference } => {
                 let amount = cents(amount).unwrap();
@@ -55,7 +73,8 @@ impl Model {
                 merchant.withdrawals.insert(id.into(), Transfer { amount, undone: false });
                 let fact = Fact::new(Kind::Withdrawn, amount, self.now).flow(Counter::Withdrawn, amount);
                 let effect = Effect::Withdrawn { available: money(merchant.available) };
-                Ok((effect, self.write(merchant, id, fact.text(reference), false)))
+                self.write(merchant, id, fact.text(reference), false, receipt);
+                Ok(effect)
             }
             Action::FailWithdrawal { withdrawal_id, reason } => {
                 let field = "withdrawal_id";
@@ -67,7 +86,8 @@ impl Model {
                 let fact = Fact::new(Kind::WithdrawalFailed, amount, self.now).about(withdrawal_id).text(reason);
                 let fact = fact.flow(Counter::WithdrawalsFailed, amount);
                 let effect = Effect::Failed { amount: money(amount), income };
-                Ok((effect, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(effect)
             }
             Action::AdjustBalance { direction, amount, reason, .. } => {
                 let amount = cents(amount).unwrap();
@@ -76,13 +96,16 @@ impl Model {
                     Direction::Debit => (Effect::Debited(merchant.charge(amount)), Kind::Debited, Counter::Debited),
                 };
                 let fact = Fact::new(kind, amount, self.now).flow(counter, amount).text(reason);
-                Ok((effect, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(effect)
             }
-            Action::DeductMargin(request) => Ok(self.deduct(merchant, id, request)),
-            Action::OpenAppeal { deduction_id, statement } => self.open_appeal(merchant, id, deduction_id, statement),
+            Action::DeductMargin(request) => Ok(self.deduct(merchant, id, request, receipt)),
+            Action::OpenAppeal { deduction_id, statement } => {
+                self.open_appeal(merchant, id, deduction_id, statement, receipt)
+            }
             Action::ResolveAppeal { deduction_id, outcome, amount, reason } => {
                 let amount = given(amount).and_then(cents);
-                self.resolve_appeal(merchant, id, deduction_id, outcome.unwrap(), amount, reason)
+                self.resolve_appeal(merchant, id, deduction_id, outcome.unwrap(), amount, reason, receipt)
             }
             Action::PlaceHold { reason } => {
                 let room = merchant.standing_holds().count() < self.limits.holds;
@@ -90,7 +113,8 @@ impl Model {
                 let hold = Hold { id: id.into(), reason: reason.clone(), placed_at: self.now, lifted: None };
                 merchant.holds.push(hold);
                 let fact = Fact::new(Kind::HoldPlaced, 0, self.now).text(reason);
-                Ok((Effect::HoldPlaced, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(Effect::HoldPlaced)
             }
             Action::LiftHold { hold_id, reason } => {
                 let field = "hold_id";
@@ -99,7 +123,8 @@ impl Model {
                 check(hold.lifted.is_none(), ModelRefusal::DoneAlready { field })?;
                 hold.lifted = Some((self.now, reason.clone()));
                 let fact = Fact::new(Kind::HoldLifted, 0, self.now).about(hold_id).text(reason);
-                Ok((Effect::HoldLifted, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(Effect::HoldLifted)
             }
             Action::SetCategories { categories } => {
                 check(categories.len() <= self.limits.categories, ModelRefusal::TooManyCategories)?;
@@ -109,7 +134,8 @@ impl Model {
                 let shortfall = (required - merchant.guarantee).max(0);
                 let fact = Fact::new(Kind::CategoriesSet, 0, self.now);
                 let effect = Effect::CategoriesSet { required_guarantee: money(required), shortfall: money(shortfall) };
-                Ok((effect, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(effect)
             }
             Action::CloseMerchant { reason } => {
                 check(merchant.state == MerchantState::Open, ModelRefusal::ClosingAlready)?;
@@ -121,16 +147,19 @@ impl Model {
                 let room = release.is_none() || merchant.open_releases().count() <= self.limits.releases;
                 check(room, ModelRefusal::TooManyReleases)?;
                 merchant.state = MerchantState::Closing;
+                *receipt = self.receipt_of_today(merchant); // as for any change of the guarantee: from now on
                 let fact = Fact::new(Kind::ClosingStarted, previous, self.now).text(reason);
                 let release = release.map(|release| release.shown());
                 let effect = Effect::Closing { previous_guarantee: money(previous), release };
-                Ok((effect, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(effect)
             }
             Action::ReopenMerchant { reason } => {
                 check(merchant.state != MerchantState::Open, ModelRefusal::NotClosing)?;
                 merchant.state = MerchantState::Open;
                 let fact = Fact::new(Kind::MerchantReopened, 0, self.now).text(reason);
-                Ok((Effect::Reopened, self.write(merchant, id, fact, false)))
+                self.write(merchant, id, fact, false, receipt);
+                Ok(Effect::Reopened)
             }
         }
     }
@@ -143,7 +172,8 @@ impl Model {
         amount: i128,
         profit: Option<i128>,
         reason: &str,
-    ) -> Result<(Effect, Receipt), ModelRefusal> {
+        receipt: &mut Receipt,
+    ) -> Result<Effect, ModelRefusal> {
         let (version, today) = (self.version(), self.today());
         let mut orders = merchant.orders.iter();
         let field = "order_id";
@@ -151,8 +181,7 @@ impl Model {
         let order = &merchant.orders[index];
         // The day that is told is the order's while that lasts, and today's after that.
         let day = order.day.max(today);
-        let calendar = if day > today { self.policies.at(order.completed_at) } else { &version.policy };
-        let resets_at = calendar.start_of(day + 1);
+        let quota = merchant.quota(&version.policy);
         let before = merchant.day_total(day, version.policy.counts);
 
         let left = order.profit - order.profit_reversed;
@@ -173,21 +202,22 @@ impl Model {
         let (reversed, profit_reversed) = (money(order.reversed), money(order.profit_reversed));
         let charge = settled.then(|| merchant.charge(fall));
 
-        merchant.wake(true);
         let mut fact = Fact::new(Kind::OrderReversed, fall, self.now).about(order_id).text(reason);
         if settled {
             fact = fact.flow(Counter::Reversed, fall);
         }
-        let mut after = merchant.clone();
-        after.record(fact.clone(), self.now);
-        let receipt = after.receipt(version, before, after.day_total(day, version.policy.counts), resets_at);
-        merchant.record(fact.asked(id, &receipt), self.now);
+        receipt.day_total_before = money(before);
+        let after = merchant.day_total(day, version.policy.counts);
+        receipt.day_total_after = money(after);
+        receipt.remaining = money((quota - after).max(0));
+        receipt.resets_at = self.policies.start_of(if FAULT { today } else { day } + 1);
+        self.write(merchant, id, fact, true, receipt);
         let effect =
             Effect::Reversed { profit: money(fall), reversed, profit_reversed, charge, uncounted: money(uncounted) };
-        Ok((effect, receipt))
+        Ok(effect)
     }
 
-    fn deduct(&self, merchant: &mut ModelMerchant, id: &str, request: &Deduct) -> (Effect, Receipt) {
+    fn deduct(&self, merchant: &mut ModelMerchant, id: &str, request: &Deduct, receipt: &Receipt) -> Effect {
         let amount = cents(&request.amount).unwrap();
         let (split, refilled) = merchant.deduct(amount, self.now);
         let appeal_until = self.now + self.policy().appeal_window;
@@ -205,7 +235,8 @@ impl Model {
         });
         let fact = Fact::new(Kind::MarginDeducted, amount, self.now).flow(Counter::Deducted, amount);
         let effect = Effect::Deducted { split, refilled: money(refilled), appeal_until };
-        (effect, self.write(merchant, id, fact.text(&request.note), true))
+        self.write(merchant, id, fact.text(&request.note), true, receipt);
+        effect
     }
 
     fn open_appeal(
@@ -214,7 +245,8 @@ impl Model {
         id: &str,
         deduction_id: &str,
         statement: &str,
-    ) -> Result<(Effect, Receipt), ModelRefusal> {
+        receipt: &Receipt,
+    ) -> Result<Effect, ModelRefusal> {
         let field = "deduction_id";
         let number = merchant.deductions.iter().filter(|deduction| deduction.appeal.is_some()).count() + 1;
         let room = merchant.open_appeals() < self.limits.appeals;
@@ -231,7 +263,8 @@ impl Model {
             resolved: None,
         });
         let fact = Fact::new(Kind::AppealOpened, 0, self.now).about(deduction_id).text(statement);
-        Ok((Effect::AppealOpened, self.write(merchant, id, fact, true)))
+        self.write(merchant, id, fact, true, receipt);
+        Ok(Effect::AppealOpened)
     }
 
     fn resolve_appeal(
@@ -242,7 +275,8 @@ impl Model {
         outcome: Outcome,
         amount: Option<i128>,
         reason: &str,
-    ) -> Result<(Effect, Receipt), ModelRefusal> {
+        receipt: &Receipt,
+    ) -> Result<Effect, ModelRefusal> {
         let field = "deduction_id";
         let deduction = merchant.deductions.iter_mut().find(|deduction| deduction.id == deduction_id);
         let deduction = deduction.ok_or(ModelRefusal::Unknown { field })?;
@@ -260,15 +294,14 @@ impl Model {
         let fact = Fact::new(Kind::AppealResolved, overturned, self.now).about(deduction_id).text(reason);
         let fact = fact.flow(Counter::Overturned, overturned);
         let effect = Effect::AppealResolved { overturned: money(overturned), income };
-        Ok((effect, self.write(merchant, id, fact, false)))
+        self.write(merchant, id, fact, false, receipt);
+        Ok(effect)
     }
 
-    /// Writes down what a command did, with what is in force after it.
-    fn write(&self, merchant: &mut ModelMerchant, request_id: &str, fact: Fact, wakes: bool) -> Receipt {
+    /// Writes down what a command did.
+    fn write(&self, merchant: &mut ModelMerchant, request_id: &str, fact: Fact, wakes: bool, receipt: &Receipt) {
         merchant.wake(wakes);
-        let receipt = self.receipt_of_today(merchant);
-        merchant.record(fact.asked(request_id, &receipt), self.now);
-        receipt
+        merchant.record(fact.asked(request_id, receipt), self.now);
     }
 }
 

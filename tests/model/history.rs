@@ -8,7 +8,7 @@ use super::answers::{
 use super::api::{Cycle, ModelRefusal};
 use super::ledger::{Entry, Kind, Lifetime};
 use super::merchant::{Deduction, Hold, ModelMerchant, Order, Release};
-use super::plain::{DAY, date, money, signed};
+use super::plain::{date, money, signed};
 use super::policy::{Policies, PolicyVersion};
 use super::{Model, check};
 
@@ -72,7 +72,12 @@ impl Model {
                 let merchant = self.known(merchant_id)?;
                 check(*at <= self.now, ModelRefusal::OutOfRange)?;
                 let then = merchant.as_of(*at, *clock, &self.policies).ok_or(ModelRefusal::NotFound)?;
-                Past::Margin(then.shown(merchant_id, &self.policies, *at))
+                // What was announced only later was no part of an answer then.
+                let known = match clock {
+                    FactClock::Effective => self.policies.clone(),
+                    FactClock::Recorded => self.policies.announced_by(*at),
+                };
+                Past::Margin(then.shown(merchant_id, &known, *at))
             }
             History::Entry { merchant_id, number } => {
                 let merchant = self.known(merchant_id)?;
@@ -100,11 +105,11 @@ impl Model {
             History::Orders { merchant_id, from, to, paging } => {
                 let merchant = self.known(merchant_id)?;
                 let within = |order: &&Order| {
-                    let date = order.settlement_date();
+                    let date = order.settles_on;
                     from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to)
                 };
                 let mut orders: Vec<&Order> = merchant.orders.iter().filter(within).collect();
-                orders.sort_by_key(|order| (order.settlement_date(), order.entry));
+                orders.sort_by_key(|order| (order.settles_on, order.entry));
                 Past::Orders(paging.ordered(orders.iter().map(|order| order.shown(merchant_id)).collect()))
             }
             History::Deduction { merchant_id, deduction_id } => {
@@ -238,19 +243,6 @@ impl Paging {
     }
 }
 
-impl Policies {
-    /// When a settlement day begins, by the calendar in force then.
-    pub fn start_of(&self, day: i64) -> i64 {
-        let mut all = self.0.iter().enumerate().filter_map(|(index, version)| {
-            let from = if index == 0 { i64::MIN } else { version.effective_at };
-            let start = from.max(version.policy.start_of(day));
-            let replaced = self.0.get(index + 1).is_some_and(|next| next.effective_at <= start);
-            (!replaced).then_some(start)
-        });
-        all.next().unwrap()
-    }
-}
-
 impl ModelMerchant {
     /// The merchant as it was; the merchant itself has everything due by now applied. Nothing if it was not open yet.
     pub fn as_of(&self, at: i64, clock: FactClock, policies: &Policies) -> Option<Self> {
@@ -268,13 +260,10 @@ impl ModelMerchant {
 
     fn statement(&self, id: &str, day: i64, paging: Paging) -> ShownStatement {
         let lines = self.entries.iter().filter_map(|recorded| recorded.line.clone());
-        let lines: Vec<_> = lines
-            .filter(|(settles_at, line)| settlement_date(*settles_at, line.completed_day) == day)
-            .map(|(_, line)| line)
-            .collect();
-        let orders = || self.orders.iter().filter(|order| order.settlement_date() == day);
+        let lines: Vec<_> = lines.filter(|(settles_on, _)| *settles_on == day).map(|(_, line)| line).collect();
+        let orders = || self.orders.iter().filter(|order| order.settles_on == day);
         let bulks = self.bulks.iter().filter(|bulk| !bulk.settled);
-        let bulks = bulks.filter(|bulk| settlement_date(bulk.settles_at, bulk.day_start) == day);
+        let bulks = bulks.filter(|bulk| bulk.settles_on == day);
         let pending = orders().filter(|order| !order.settled);
         let pending: i128 = pending.map(|order| order.profit - order.profit_reversed).sum::<i128>()
             + bulks.map(|bulk| bulk.profit).sum::<i128>();
@@ -288,16 +277,7 @@ impl ModelMerchant {
     }
 }
 
-/// The date of a settlement, by the calendar that its day of completion followed.
-fn settlement_date(settles_at: i64, completed_day: i64) -> i64 {
-    (settles_at - completed_day.rem_euclid(DAY)).div_euclid(DAY)
-}
-
 impl Order {
-    pub fn settlement_date(&self) -> i64 {
-        settlement_date(self.settles_at, self.day_start)
-    }
-
     /// It had settled when it was imported.
     pub fn settled_elsewhere(&self) -> bool {
         self.imported && self.settles_at <= self.recorded_at

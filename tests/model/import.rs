@@ -40,22 +40,24 @@ impl Model {
         let common = Common::of(&request.merchant_id, &request.request_id, request.validate_only, request.not_after);
         self.once(common, Request::Import(request.clone()), true, |model, merchant| {
             check(!model.merchants.contains_key(&request.merchant_id), ModelRefusal::MerchantExists)?;
+            let max = model.policy().max_guarantee;
+            check(max.is_none_or(|max| request.guarantee <= max), ModelRefusal::GuaranteeAboveMaximum)?;
             let most = model.limits.releases.min(MOST_RELEASES);
             check(brought.releasing.len() <= most, ModelRefusal::TooManyImported { field: "releasing" })?;
             check(brought.orders.len() <= MOST_ORDERS, ModelRefusal::TooManyImported { field: "orders" })?;
             let ahead = model.now + model.policy().max_ahead;
             let early = brought.orders.iter().all(|order| order.completed_at <= ahead);
-            check(early, malformed("orders"))?;
+            check(early, ModelRefusal::Untimely { field: "orders" })?;
             // It includes the profit of the listed orders that have settled.
             let settled = brought.orders.iter().filter(|order| order.settles_at <= model.now);
             let settled: i128 = settled.map(|order| order.profit).sum();
-            check(settled <= brought.historical, malformed("historical_profit"))?;
+            check(settled <= brought.historical, ModelRefusal::Untimely { field: "historical_profit" })?;
             Ok(ModelAnswer::Imported(model.bring(merchant, &brought, &request.request_id)))
         })
     }
 
     fn bring(&self, merchant: &mut ModelMerchant, brought: &Brought, request_id: &str) -> Imported {
-        let (version, today) = (self.version(), self.today());
+        let version = self.version();
         merchant.imported_profit = brought.historical;
         merchant.available = brought.available;
         merchant.debt = brought.debt;
@@ -73,26 +75,22 @@ impl Model {
             let day = version.policy.day_of(*settles_at) - days;
             merchant.bulks.push(Bulk {
                 day,
-                day_start: version.policy.start_of(day),
+                day_start: self.policies.start_of(day),
                 cycle: *cycle,
                 settles_at: *settles_at,
+                settles_on: version.policy.day_of(*settles_at),
                 orders: *orders,
                 profit: *profit,
                 settled: false,
             });
         }
-        // The import is one entry, and each listed order one behind it; the receipt is that of all of it.
-        let mut whole = merchant.clone();
-        for order in &brought.orders {
-            self.bring_order(&mut whole, order, None);
-        }
-        let total = whole.day_total(today, version.policy.counts);
-        let receipt = whole.receipt(version, 0, total, version.policy.start_of(today + 1));
+        // The import is one entry, and each listed order one behind it; the receipt is that of the import.
+        let receipt = self.receipt_of_today(merchant);
         let money_in = brought.frozen + merchant.releasing() + brought.available;
         let fact = Fact::new(Kind::MerchantImported, money_in, self.now).asked(request_id, &receipt);
         merchant.record(fact.flow(Counter::Imported, money_in - brought.debt), self.now);
         for order in &brought.orders {
-            self.bring_order(merchant, order, Some(&receipt));
+            self.bring_order(merchant, order, &receipt);
             let last = merchant.orders.last().unwrap();
             let amount = if last.settled { 0 } else { last.profit };
             let mut fact = Fact::new(Kind::OrderImported, amount, order.completed_at).about(&order.id);
@@ -116,19 +114,19 @@ impl Model {
         }
     }
 
-    fn bring_order(&self, merchant: &mut ModelMerchant, order: &BroughtOrder, receipt: Option<&super::Receipt>) {
+    fn bring_order(&self, merchant: &mut ModelMerchant, order: &BroughtOrder, receipt: &super::Receipt) {
         let calendar = self.policies.at(order.completed_at);
         let day = calendar.day_of(order.completed_at);
-        let receipt = receipt.cloned().unwrap_or_else(|| self.receipt_of_today(merchant));
         merchant.orders.push(Order {
             id: order.id.clone(),
             price: order.price,
             profit: order.profit,
             completed_at: order.completed_at,
             day,
-            day_start: calendar.start_of(day),
+            day_start: self.policies.start_of(day),
             cycle: order.cycle,
             settles_at: order.settles_at,
+            settles_on: calendar.day_of(order.settles_at),
             settled: order.settles_at <= self.now,
             imported: true,
             reversed: 0,
@@ -139,7 +137,7 @@ impl Model {
                 settles_at: order.settles_at,
                 completed_at: order.completed_at,
                 replayed: false,
-                receipt,
+                receipt: receipt.clone(),
             },
             recorded_at: self.now,
             entry: merchant.next_entry(),

@@ -92,7 +92,7 @@ pub struct Fact {
     pub settled: Option<(SettledKey, u64, ShownIncome)>,
 }
 
-/// Cycle, start of the day of completion, and when it was to settle.
+/// Cycle, start of the day of completion, and the settlement date.
 pub type SettledKey = (super::api::Cycle, i64, i64);
 
 impl Fact {
@@ -154,7 +154,7 @@ impl ModelMerchant {
         let mut entries = std::mem::take(&mut self.entries);
         let kept = std::mem::take(&mut self.kept);
         let number = entries.len() as u64 + 1;
-        let line = fact.settled.map(|((cycle, completed_day, settles_at), orders, income)| {
+        let line = fact.settled.map(|((cycle, completed_day, settles_on), orders, income)| {
             let profit = money(fact.amount);
             let line = ShownStatementLine {
                 cycle,
@@ -165,7 +165,7 @@ impl ModelMerchant {
                 settled_at: effective_at,
                 entry: number,
             };
-            (settles_at, line)
+            (settles_on, line)
         });
         let past: i128 = historical(&entries);
         let flow = match fact.flow {

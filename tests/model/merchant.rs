@@ -24,6 +24,8 @@ pub struct Order {
     pub day_start: i64,
     pub cycle: Cycle,
     pub settles_at: i64,
+    /// The settlement date: the day that begins then, by the calendar in force when the order was completed.
+    pub settles_on: i64,
     pub settled: bool,
     pub imported: bool,
     /// What has gone back of the price, and how much of that left the day's total.
@@ -42,6 +44,7 @@ pub struct Bulk {
     pub day_start: i64,
     pub cycle: Cycle,
     pub settles_at: i64,
+    pub settles_on: i64,
     pub orders: u64,
     pub profit: i128,
     pub settled: bool,

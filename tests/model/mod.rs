@@ -187,7 +187,7 @@ impl Model {
         };
         let counted = policy.counts == Counts::All || cycle == Cycle::Quick;
         let after = if counted { before + price } else { before };
-        let receipt = merchant.receipt(version, before, after, calendar.start_of(day + 1));
+        let receipt = merchant.receipt(version, before, after, self.policies.start_of(day + 1));
         let answer = Classified { cycle, settles_at, completed_at, replayed: false, receipt: receipt.clone() };
         merchant.orders.push(Order {
             id: request.order_id.clone(),
@@ -195,9 +195,10 @@ impl Model {
             profit,
             completed_at,
             day,
-            day_start: calendar.start_of(day),
+            day_start: self.policies.start_of(day),
             cycle,
             settles_at,
+            settles_on: calendar.day_of(settles_at),
             settled: false,
             imported: false,
             reversed: 0,
@@ -288,7 +289,7 @@ impl Model {
     fn receipt_of_today(&self, merchant: &ModelMerchant) -> Receipt {
         let (version, today) = (self.version(), self.today());
         let total = merchant.day_total(today, version.policy.counts);
-        merchant.receipt(version, total, total, version.policy.start_of(today + 1))
+        merchant.receipt(version, total, total, self.policies.start_of(today + 1))
     }
 
     /// Right behind an order or a change of the guarantee: a warning when as much of the quota of the day is used as policy says,

@@ -104,8 +104,10 @@ impl ModelPolicy {
     pub fn is_valid(&self) -> bool {
         let duration = |limit: i64| move |length: i64| (0..=limit).contains(&length);
         let year = duration(365 * DAY);
+        // Those that may be absent are above 0: the API does not say so, but absent is what 0 would mean.
+        let some_time = |length: i64| length > 0 && year(length);
         let multiple = |multiple: u32| (1..=1_000).contains(&multiple);
-        let above_base = self.tiers.first().is_none_or(|(_, first)| *first > self.base_multiple);
+        let above_base = self.tiers.first().is_none_or(|(_, first)| *first >= self.base_multiple);
         multiple(self.base_multiple)
             && self.tiers.len() <= 32
             && above_base
@@ -119,9 +121,9 @@ impl ModelPolicy {
             && duration(7 * DAY)(self.max_lateness)
             && duration(60 * SECOND)(self.max_ahead)
             && year(self.appeal_window)
-            && self.clean_record.is_none_or(year)
-            && self.warn_gap_after.is_none_or(year)
-            && self.warn_debt_after.is_none_or(year)
+            && self.clean_record.is_none_or(some_time)
+            && self.warn_gap_after.is_none_or(some_time)
+            && self.warn_debt_after.is_none_or(some_time)
             && self.warn_quota_percent.is_none_or(|percent| (1..=100).contains(&percent))
             && self.category_minimums.len() <= 1_000
             && self.category_minimums.iter().all(|(category, dollars)| is_id(category) && *dollars > 0)
@@ -163,6 +165,24 @@ impl Policies {
         self.at(instant).day_of(instant)
     }
 
+    /// When a settlement day begins, as far as is announced: in the first calendar that has it begin while it is in force.
+    pub fn start_of(&self, day: i64) -> i64 {
+        let mut all = self.0.iter().enumerate().filter_map(|(index, version)| {
+            let from = if index == 0 { i64::MIN } else { version.effective_at };
+            let start = from.max(version.policy.start_of(day));
+            let replaced = self.0.get(index + 1).is_some_and(|next| next.effective_at <= start);
+            (!replaced).then_some(start)
+        });
+        all.next().unwrap()
+    }
+
+    /// The versions that were announced by then.
+    pub fn announced_by(&self, instant: i64) -> Self {
+        let mut all = self.0.clone();
+        all.retain(|version| version.version == 1 || version.announced_at <= instant);
+        Self(all)
+    }
+
     pub fn latest(&self) -> &PolicyVersion {
         self.0.last().unwrap()
     }
@@ -192,7 +212,7 @@ impl Model {
             let differs = |field| ModelRefusal::Conflict { field };
             check(known.policy == request.policy, differs("policy"))?;
             check(known.effective_at == request.effective_at, differs("effective_at"))?;
-            check(known.expected_version == request.expected_version, differs("expected_version"))?;
+            // What version it expects is a condition, like its not_after, and no content.
             check(known.reason == request.reason, differs("reason"))?;
             return Ok(answer.clone().again());
         }

@@ -146,7 +146,7 @@ impl Model {
             multiple,
             day_total: money(day_total),
             orders_total: money(total),
-            resets_at: policy.start_of(today + 1),
+            resets_at: self.policies.start_of(today + 1),
             policy_version: version.version,
             obstacle: !exists || (raise > 0 && (above || closing)),
         })
@@ -207,7 +207,7 @@ impl ModelMerchant {
                 used_all: money(self.day_total(today, Counts::All)),
                 used_quick: money(self.day_total(today, Counts::Quick)),
                 remaining: money((limit - self.day_total(today, policy.counts)).max(0)),
-                resets_at: policy.start_of(today + 1),
+                resets_at: policies.start_of(today + 1),
                 policy_version: version.version,
             },
             categories: self.categories.clone(),

@@ -31,7 +31,7 @@ pub fn trace_under(policy: ModelPolicy) -> impl Strategy<Value = Trace> {
 
 pub fn any_policy() -> impl Strategy<Value = ModelPolicy> {
     let tiers = vec![ModelPolicy::default().tiers, vec![], vec![(100_00, 2), (300_00, 7)]];
-    let durations = || vec![None, None, Some(0), Some(HOUR), Some(3 * DAY), Some(10 * DAY)];
+    let durations = || vec![None, None, Some(1), Some(HOUR), Some(3 * DAY), Some(10 * DAY)];
     let rules = (
         select(vec![Counts::All, Counts::Quick]),
         select(vec![Basis::Guarantee, Basis::Frozen]),

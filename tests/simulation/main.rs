@@ -55,7 +55,7 @@ fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
 /// How many traces: `TPLUS_TRACES`, or a few that take seconds.
 fn cases() -> ProptestConfig {
     let cases = std::env::var("TPLUS_TRACES").ok().and_then(|count| count.parse().ok()).unwrap_or(48);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig { failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::with_cases(cases) }
 }
 
 proptest! {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tonic::Status;
 use tplus::{
-    
     clock::{Clock, ManualClock},
-    domain::{Calendar, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
+    domain::{Calendar, Category, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
     engine::{Engine, Options},
     grpc::{EngineSlot, Services},
     journal::{MemoryStore, Unsynced},
@@ -118,8 +117,9 @@ fn limits_of(limits: model::Limits) -> Limits {
 
 fn policy_of(model: &ModelPolicy) -> Policy {
     let micros = |micros: i64| std::time::Duration::from_micros(micros.try_into().expect("not negative"));
-    let minimum =
-        |(category, dollars): (&String, &u64)| (category.parse().expect("a category"), Money::from_dollars(*dollars));
+    let minimum = |(category, dollars): (&String, &u64)| {
+        (Category::parse(category).expect("a category"), Money::from_dollars(*dollars))
+    };
     let mut tiers: Vec<_> =
         model.tiers.iter().map(|&(above, multiple)| Tier { above: Money::from_cents(above), multiple }).collect();
     tiers.reverse();
