@@ -5,7 +5,9 @@ mod fact;
 mod fingerprint;
 mod policy;
 
-pub(crate) use checkpoint::{decode_known, decode_merchant, decode_standing, encode_known, encode_merchant};
+pub(crate) use checkpoint::{
+    decode_known, decode_merchant, decode_standing, encode_known, encode_merchant,
+};
 pub(crate) use fact::{decode_event, encode_event};
 pub use fingerprint::Fingerprint;
 pub(crate) use policy::{decode_policy, encode_policy};
