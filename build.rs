@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let public = protox::compile(PUBLIC, ["proto"])?;
     fs::write(out.join("tplus_v1.bin"), public.encode_to_vec())?;
-    tonic_prost_build::configure().generate_default_stubs(true).compile_fds(public)?;
+    tonic_prost_build::configure().compile_fds(public)?;
 
     let journal = protox::compile(JOURNAL, ["proto"])?;
     tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(journal)?;

@@ -3,8 +3,8 @@
 
 use divan::{Bencher, black_box};
 use tplus::domain::{
-    ClassifyOrder, Context, Id, ImportMerchant, InForce, Limits, Merchant, ModifyGuarantee, Money, Policy, Timestamp,
-    decide,
+    ClassifyOrder, Context, Id, ImportMerchant, InForce, Limits, Merchant, ModifyGuarantee, Money, Policy, Timeline,
+    Timestamp, decide,
 };
 
 fn main() {
@@ -13,32 +13,32 @@ fn main() {
 
 const NOW: Timestamp = Timestamp::from_micros(1_767_258_000_000_000);
 
-fn in_force() -> InForce {
-    InForce { version: 1, effective_at: NOW, policy: Policy::default() }
+fn policies() -> Timeline {
+    Timeline::new(InForce::first(Policy::default(), NOW))
 }
 
-fn context(in_force: &InForce) -> Context<'_> {
-    Context { now: NOW, in_force, limits: Limits::default() }
+fn context(policies: &Timeline) -> Context<'_> {
+    Context { now: NOW, policies, limits: Limits::default(), subject: None }
 }
 
 /// A merchant with a guarantee, orders on two cycles and a release under way.
-fn merchant(in_force: &InForce) -> Merchant {
+fn merchant(policies: &Timeline) -> Merchant {
     let mut merchant = Merchant::default();
     let import = ImportMerchant {
-        request_id: Id::parse("import").expect("an id"),
         historical_profit: Money::from_dollars(6_000),
         available: Money::from_dollars(5_000),
+        ..ImportMerchant::empty(Id::parse("import").expect("an id"))
     };
-    let (_, event) = decide(&import, &merchant, &context(in_force)).expect("accepted");
-    merchant.apply(&event);
+    let decided = decide(&import, &merchant, &context(policies)).expect("accepted");
+    merchant.apply(&decided.event);
     for dollars in [2_000, 1_000] {
         let command = ModifyGuarantee::new(Id::parse("guarantee").expect("an id"), dollars).expect("valid");
-        let (_, event) = decide(&command, &merchant, &context(in_force)).expect("accepted");
-        merchant.apply(&event);
+        let decided = decide(&command, &merchant, &context(policies)).expect("accepted");
+        merchant.apply(&decided.event);
     }
     for dollars in [100, 9_000] {
-        let (_, event) = decide(&order("o", dollars), &merchant, &context(in_force)).expect("accepted");
-        merchant.apply(&event);
+        let decided = decide(&order("o", dollars), &merchant, &context(policies)).expect("accepted");
+        merchant.apply(&decided.event);
     }
     merchant
 }
@@ -49,18 +49,18 @@ fn order(id: &str, dollars: u64) -> ClassifyOrder {
 
 #[divan::bench]
 fn decide_an_order(bencher: Bencher<'_, '_>) {
-    let in_force = in_force();
-    let merchant = merchant(&in_force);
+    let policies = policies();
+    let merchant = merchant(&policies);
     let order = order("0a0837a5eee9e7a9ce2b1fa831944d27:1", 60);
-    bencher.bench_local(|| decide(black_box(&order), black_box(&merchant), &context(&in_force)));
+    bencher.bench_local(|| decide(black_box(&order), black_box(&merchant), &context(&policies)));
 }
 
 #[divan::bench]
 fn apply_an_order(bencher: Bencher<'_, '_>) {
-    let in_force = in_force();
-    let mut merchant = merchant(&in_force);
-    let (_, event) = decide(&order("o", 60), &merchant, &context(&in_force)).expect("accepted");
-    bencher.bench_local(|| merchant.apply(black_box(&event)));
+    let policies = policies();
+    let mut merchant = merchant(&policies);
+    let decided = decide(&order("o", 60), &merchant, &context(&policies)).expect("accepted");
+    bencher.bench_local(|| merchant.apply(black_box(&decided.event)));
 }
 
 #[divan::bench]

@@ -79,6 +79,10 @@ max_in_flight = 1
 shards = 2
 [limits]
 open_releases = 1
+holds = 2
+open_appeals = 3
+categories = 4
+imported_orders = 5
 [server]
 drain_deadline = "1m 500ms"
 [log]
@@ -87,7 +91,7 @@ filter = "warn,tplus=debug"
 "#;
 
 /// The same as `EVERYTHING`, as variables.
-const EVERY_VARIABLE: [(&str, &str); 17] = [
+const EVERY_VARIABLE: [(&str, &str); 21] = [
     ("TPLUS_DATA_DIR", "/data"),
     ("TPLUS_LISTEN", "[::1]:1"),
     ("TPLUS_METRICS_LISTEN", "off"),
@@ -102,6 +106,10 @@ const EVERY_VARIABLE: [(&str, &str); 17] = [
     ("TPLUS_ENGINE_MAX_IN_FLIGHT", "1"),
     ("TPLUS_ENGINE_SHARDS", "2"),
     ("TPLUS_LIMITS_OPEN_RELEASES", "1"),
+    ("TPLUS_LIMITS_HOLDS", "2"),
+    ("TPLUS_LIMITS_OPEN_APPEALS", "3"),
+    ("TPLUS_LIMITS_CATEGORIES", "4"),
+    ("TPLUS_LIMITS_IMPORTED_ORDERS", "5"),
     ("TPLUS_SERVER_DRAIN_DEADLINE", "60500ms"),
     ("TPLUS_LOG_FORMAT", "json"),
     ("TPLUS_LOG_FILTER", "warn,tplus=debug"),
@@ -125,6 +133,10 @@ fn everything() -> Config {
     config.engine.max_in_flight = 1;
     config.engine.shards = 2;
     config.limits.open_releases = 1;
+    config.limits.holds = 2;
+    config.limits.open_appeals = 3;
+    config.limits.categories = 4;
+    config.limits.imported_orders = 5;
     config.server.drain_deadline = Duration::from_millis(60_500);
     config.log.format = LogFormat::Json;
     config.log.filter = "warn,tplus=debug".to_owned();
@@ -149,6 +161,8 @@ fn nothing_given_is_the_defaults() {
     assert_eq!(config.engine.max_in_flight, 16_384);
     assert_eq!(config.engine.shards, 1_024);
     assert_eq!(config.limits.open_releases, 1_000);
+    assert_eq!((config.limits.holds, config.limits.open_appeals), (64, 1_000));
+    assert_eq!((config.limits.categories, config.limits.imported_orders), (64, 10_000));
     assert_eq!(config.server.drain_deadline, Duration::from_secs(20));
     assert_eq!(config.log.format, LogFormat::Auto);
     assert_eq!(config.log.filter, "info");
@@ -263,6 +277,10 @@ fn values_out_of_bounds_are_refused() {
         ("TPLUS_ENGINE_SHARDS", "1000", "engine.shards: 1000 is not a power of two"),
         ("TPLUS_LIMITS_OPEN_RELEASES", "1001", "limits.open_releases: 1001 is outside 1 to 1000"),
         ("TPLUS_LIMITS_OPEN_RELEASES", "-1", "limits.open_releases: -1 is outside 1 to 1000"),
+        ("TPLUS_LIMITS_HOLDS", "65", "limits.holds: 65 is outside 1 to 64"),
+        ("TPLUS_LIMITS_OPEN_APPEALS", "0", "limits.open_appeals: 0 is outside 1 to 1000"),
+        ("TPLUS_LIMITS_CATEGORIES", "65", "limits.categories: 65 is outside 1 to 64"),
+        ("TPLUS_LIMITS_IMPORTED_ORDERS", "10001", "limits.imported_orders: 10001 is outside 1 to 10000"),
         ("TPLUS_SERVER_DRAIN_DEADLINE", "2h", "server.drain_deadline: \"2h\" is outside 0s to 1h"),
         ("TPLUS_LOG_FORMAT", "text", "log.format: \"text\" is not one of \"auto\", \"human\", \"json\""),
         ("TPLUS_LISTEN", "off", "listen: \"off\" is no IP address with a port such as \"127.0.0.1:50051\""),

@@ -1,11 +1,11 @@
 //! The policy file: the published rules, what may be changed, and what is refused by which key.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tplus::{
     config::{PUBLISHED_POLICY, PolicyFile},
-    domain::{Calendar, Money, Policy, QuotaBasis, QuotaCounts, Tier},
+    domain::{Calendar, Category, Money, Policy, QuotaBasis, QuotaCounts, Tier},
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -16,6 +16,10 @@ fn parse(text: &str) -> Policy {
 
 fn tiers_of(cents: &[(i128, u32)]) -> Vec<Tier> {
     cents.iter().map(|&(above, multiple)| Tier { above: Money::from_cents(above), multiple }).collect()
+}
+
+fn minimum(category: &str, dollars: u64) -> (Category, Money) {
+    (Category::parse(category).unwrap(), Money::from_dollars(dollars))
 }
 
 fn refusal(text: &str) -> String {
@@ -36,6 +40,12 @@ fn the_embedded_file_is_the_published_rules() {
         max_guarantee: None,
         max_lateness: DAY,
         max_ahead: Duration::from_secs(5),
+        appeal_window: 30 * DAY,
+        clean_record: None,
+        category_minimums: BTreeMap::new(),
+        warn_gap_after: None,
+        warn_debt_after: None,
+        warn_quota_percent: None,
     };
     assert_eq!(parse(PUBLISHED_POLICY), published);
     assert_eq!(parse(""), published);
@@ -43,8 +53,16 @@ fn the_embedded_file_is_the_published_rules() {
 
 #[test]
 fn the_embedded_file_shows_every_key() {
-    let everything = PUBLISHED_POLICY.replace("# maximum", "maximum");
-    assert_eq!(parse(&everything).max_guarantee, Some(Money::from_dollars(100_000)));
+    let optional = ["maximum", "clean_record", "electronics", "\"toys", "gap_after", "debt_after", "quota_percent"];
+    let uncomment = |text: String, key: &str| text.replace(&format!("# {key}"), key);
+    let everything = optional.into_iter().fold(PUBLISHED_POLICY.to_owned(), uncomment);
+    let values = parse(&everything);
+    assert_eq!(values.max_guarantee, Some(Money::from_dollars(100_000)));
+    assert_eq!(values.clean_record, Some(30 * DAY));
+    let minimums = [("electronics", 500), ("toys.wooden", 50)].map(|(name, dollars)| minimum(name, dollars));
+    assert_eq!(values.category_minimums, BTreeMap::from(minimums));
+    assert_eq!((values.warn_gap_after, values.warn_debt_after), (Some(3 * DAY), Some(3 * DAY)));
+    assert_eq!(values.warn_quota_percent, Some(80));
     for key in [
         "counts",
         "basis",
@@ -57,6 +75,12 @@ fn the_embedded_file_shows_every_key() {
         "maximum",
         "max_lateness",
         "max_ahead",
+        "clean_record",
+        "window",
+        "electronics",
+        "gap_after",
+        "debt_after",
+        "quota_percent",
     ] {
         assert!(everything.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is missing");
     }
@@ -79,9 +103,18 @@ fn every_key_changes_its_value() {
         [guarantee]
         release_after = "36h"
         maximum = "10000.00"
+        clean_record = "1d"
         [orders]
         max_lateness = "7d"
         max_ahead = "1m"
+        [appeals]
+        window = "0s"
+        [categories]
+        "a:b" = "50.00"
+        [warnings]
+        gap_after = "1s"
+        debt_after = "365d"
+        quota_percent = 100
         "#,
     );
     assert_eq!(
@@ -98,6 +131,12 @@ fn every_key_changes_its_value() {
             max_guarantee: Some(Money::from_dollars(10_000)),
             max_lateness: 7 * DAY,
             max_ahead: Duration::from_secs(60),
+            appeal_window: Duration::ZERO,
+            clean_record: Some(DAY),
+            category_minimums: BTreeMap::from([minimum("a:b", 50)]),
+            warn_gap_after: Some(Duration::from_secs(1)),
+            warn_debt_after: Some(365 * DAY),
+            warn_quota_percent: Some(100),
         }
     );
 }
@@ -158,6 +197,18 @@ fn a_bad_value_is_refused_by_its_key() {
         ("[guarantee]\nmaximum = 10", "guarantee.maximum: 10 is no amount such as \"1000\" or \"1000.50\" (line 2)"),
         ("[orders]\nmax_lateness = '169h'", "orders.max_lateness: \"169h\" is outside 0s to 7d (line 2)"),
         ("[orders]\nmax_ahead = '61s'", "orders.max_ahead: \"61s\" is outside 0s to 1m (line 2)"),
+        ("[guarantee]\nclean_record = '0s'", "guarantee.clean_record: \"0s\" is outside 1s to 365d (line 2)"),
+        ("[appeals]\nwindow = '366d'", "appeals.window: \"366d\" is outside 0s to 365d (line 2)"),
+        ("[categories]\na = '0'", "categories.a: \"0\" is not above 0 (line 2)"),
+        ("[categories]\n\na = '1.50'", "categories.a: \"1.50\" is not whole dollars (line 3)"),
+        ("[categories]\na = 50", "categories.a: 50 is no amount such as \"1000\" or \"1000.50\" (line 2)"),
+        (
+            "[categories]\n'a b' = '50'",
+            "categories: \"a b\" is not an id of 1 to 64 characters of A-Z a-z 0-9 . _ : - (line 2)",
+        ),
+        ("[warnings]\ngap_after = '0s'", "warnings.gap_after: \"0s\" is outside 1s to 365d (line 2)"),
+        ("[warnings]\ndebt_after = 3", "warnings.debt_after: 3 is not a string (line 2)"),
+        ("[warnings]\nquota_percent = 101", "warnings.quota_percent: 101 is outside 1 to 100 (line 2)"),
         ("[orders]\nmax_ahead = ['1s']", "orders.max_ahead: an array is not a string (line 2)"),
     ];
     for (text, sentence) in cases {

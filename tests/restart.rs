@@ -542,7 +542,7 @@ impl Calls {
     }
 
     async fn margin(&self, merchant: &str) -> Result<GetMarginResponse, Status> {
-        let request = GetMarginRequest { merchant_id: merchant.to_owned() };
+        let request = GetMarginRequest { merchant_id: merchant.to_owned(), as_of: None };
         bounded(MarginServiceClient::new(self.0.clone()).get_margin(request)).await
     }
 

@@ -332,7 +332,7 @@ fn sources() -> Vec<Source> {
     let mut sources: Vec<Source> = files.iter().map(read).collect();
     let for_tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
     for source in &mut sources {
-        source.for_tests = for_tests.contains(&source.path);
+        source.for_tests = for_tests.iter().any(|module| source.is_in(module));
     }
     sources
 }
@@ -342,7 +342,7 @@ fn test_modules(source: &Source) -> Vec<String> {
     let path = source.path.trim_end_matches(".rs");
     let folder = path.strip_suffix("/mod").unwrap_or(path);
     let declared = source.code.split("#[cfg(test)]").skip(1).filter_map(|code| code.trim_start().strip_prefix("mod "));
-    declared.map(|code| format!("{folder}/{}.rs", word_at(code))).collect()
+    declared.map(|code| format!("{folder}/{}", word_at(code))).collect()
 }
 
 /// The crates of `[dependencies]`, as code names them.

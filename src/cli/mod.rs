@@ -2,9 +2,10 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod call;
 mod failure;
+mod import;
 mod journal;
-mod json;
 mod record;
 mod replay;
 mod serve;
@@ -38,6 +39,8 @@ enum Command {
     Serve(ServeArgs),
     /// Send the order lines of a CSV file to a server on the manual clock, as if time went by.
     Replay(Box<replay::Args>),
+    /// Bring the merchants of a file, CSV or JSON lines, into a running server.
+    Import(Box<import::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
 }
@@ -54,6 +57,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let ended = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Journal(args) => journal::run(&args),
     };
     match ended {

@@ -6,7 +6,7 @@ mod fingerprint;
 mod policy;
 
 pub(crate) use checkpoint::{
-    decode_known, decode_merchant, decode_standing, encode_known, encode_merchant,
+    decode_known, decode_merchant, decode_standing, encode_known, encode_merchant, encode_standing,
 };
 pub(crate) use fact::{decode_event, encode_event};
 pub use fingerprint::Fingerprint;

@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 24] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -65,7 +65,14 @@ const KEYS: [&str; 17] = [
     "checkpoint.every_bytes",
     "engine.max_in_flight",
     "engine.shards",
+    "engine.recent_ids",
+    "history.cache_bytes",
+    "history.cached_merchants",
     "limits.open_releases",
+    "limits.holds",
+    "limits.open_appeals",
+    "limits.categories",
+    "limits.imported_orders",
     "server.drain_deadline",
     "log.format",
     "log.filter",
@@ -255,6 +262,7 @@ struct File {
     journal: JournalSection,
     checkpoint: CheckpointSection,
     engine: EngineSection,
+    history: HistorySection,
     limits: LimitsSection,
     server: ServerSection,
     log: LogSection,
@@ -287,12 +295,24 @@ struct CheckpointSection {
 struct EngineSection {
     max_in_flight: Number,
     shards: Number,
+    recent_ids: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HistorySection {
+    cache_bytes: Number,
+    cached_merchants: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct LimitsSection {
     open_releases: Number,
+    holds: Number,
+    open_appeals: Number,
+    categories: Number,
+    imported_orders: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -334,7 +354,14 @@ impl File {
             entry("checkpoint.every_bytes", self.checkpoint.every_bytes),
             entry("engine.max_in_flight", self.engine.max_in_flight),
             entry("engine.shards", self.engine.shards),
+            entry("engine.recent_ids", self.engine.recent_ids),
+            entry("history.cache_bytes", self.history.cache_bytes),
+            entry("history.cached_merchants", self.history.cached_merchants),
             entry("limits.open_releases", self.limits.open_releases),
+            entry("limits.holds", self.limits.holds),
+            entry("limits.open_appeals", self.limits.open_appeals),
+            entry("limits.categories", self.limits.categories),
+            entry("limits.imported_orders", self.limits.imported_orders),
             entry("server.drain_deadline", self.server.drain_deadline),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),

@@ -50,6 +50,8 @@ pub struct Config {
     pub checkpoint: CheckpointConfig,
     /// `[engine]`
     pub engine: EngineConfig,
+    /// `[history]`
+    pub history: HistoryConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[server]`
@@ -101,6 +103,17 @@ pub struct EngineConfig {
     pub max_in_flight: usize,
     /// `engine.shards`: pieces of the merchant map, a power of two from 2 to 65,536.
     pub shards: usize,
+    /// `engine.recent_ids`: decided orders and requests that stay in memory although the history knows them, 0 to 2³².
+    pub recent_ids: usize,
+}
+
+/// `[history]`: what was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// `history.cache_bytes`: how much of its files is held in memory for reading, 1 MiB to 1 TiB.
+    pub cache_bytes: u64,
+    /// `history.cached_merchants`: states of merchants that are held in memory while it is written, 1 to 2³².
+    pub cached_merchants: usize,
 }
 
 /// `[limits]`: what one merchant may have.
@@ -108,6 +121,14 @@ pub struct EngineConfig {
 pub struct LimitsConfig {
     /// `limits.open_releases`: releases under way at once, 1 to 1,000.
     pub open_releases: u32,
+    /// `limits.holds`: holds that stand at once, 1 to 64.
+    pub holds: u32,
+    /// `limits.open_appeals`: appeals that are open at once, 1 to 1,000.
+    pub open_appeals: u32,
+    /// `limits.categories`: 1 to 64.
+    pub categories: u32,
+    /// `limits.imported_orders`: orders that come with an import, 1 to 10,000.
+    pub imported_orders: u32,
 }
 
 /// `[server]`: the serving of requests.
@@ -159,10 +180,17 @@ impl Default for Config {
             clock: ClockConfig { mode: clock::Mode::System, start: None, max_step, max_gap, accept_gap },
             journal: JournalConfig { segment_size: 64 * MIB },
             checkpoint: CheckpointConfig { every_bytes: 256 * MIB },
-            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024 },
-            limits: LimitsConfig { open_releases: 1_000 },
+            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024, recent_ids: 1 << 18 },
+            history: HistoryConfig { cache_bytes: 256 * MIB, cached_merchants: 1 << 17 },
+            limits: LimitsConfig {
+                open_releases: 1_000,
+                holds: 64,
+                open_appeals: 1_000,
+                categories: 64,
+                imported_orders: 10_000,
+            },
             server: ServerConfig { drain_deadline: Duration::from_secs(20) },
-            log: LogConfig { format: LogFormat::Auto, filter: "info".to_owned() },
+            log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
         }
     }
 }
@@ -192,6 +220,7 @@ impl Config {
         config.take_places(&layers)?;
         config.take_clock(&layers)?;
         config.take_sizes(&layers)?;
+        config.take_limits(&layers)?;
         layers.take("server.drain_deadline", &mut config.server.drain_deadline, |text| {
             value::duration(text, Duration::ZERO, HOUR)
         })?;
@@ -229,7 +258,7 @@ impl Config {
 
     fn take_sizes(&mut self, layers: &Layers) -> Result<(), ConfigError> {
         layers.take("journal.segment_size", &mut self.journal.segment_size, |text| {
-            // The largest record there can be, of a merchant with a thousand releases due at once, fits by far.
+            // The largest record there can be, of a merchant with a thousand releases due at once, fits; imports are bounded by it.
             value::multiple_of(4 * KIB, value::whole(text, 256 * KIB, GIB)?)
         })?;
         layers.take("checkpoint.every_bytes", &mut self.checkpoint.every_bytes, |text| {
@@ -240,7 +269,20 @@ impl Config {
         layers.take("engine.shards", &mut self.engine.shards, |text| {
             value::power_of_two(value::whole(text, 2, 1 << 16)?)
         })?;
-        layers.take("limits.open_releases", &mut self.limits.open_releases, |text| value::whole(text, 1, 1_000))?;
+        layers.take("engine.recent_ids", &mut self.engine.recent_ids, |text| value::whole(text, 0, 1 << 32))?;
+        layers.take("history.cache_bytes", &mut self.history.cache_bytes, |text| value::whole(text, MIB, TIB))?;
+        layers.take("history.cached_merchants", &mut self.history.cached_merchants, |text| {
+            value::whole(text, 1, 1 << 32)
+        })?;
         Ok(())
+    }
+
+    fn take_limits(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        let limits = &mut self.limits;
+        layers.take("limits.open_releases", &mut limits.open_releases, |text| value::whole(text, 1, 1_000))?;
+        layers.take("limits.holds", &mut limits.holds, |text| value::whole(text, 1, 64))?;
+        layers.take("limits.open_appeals", &mut limits.open_appeals, |text| value::whole(text, 1, 1_000))?;
+        layers.take("limits.categories", &mut limits.categories, |text| value::whole(text, 1, 64))?;
+        layers.take("limits.imported_orders", &mut limits.imported_orders, |text| value::whole(text, 1, 10_000))
     }
 }

@@ -3,13 +3,13 @@
 //! This knows how a file says it, and names the key and the line of what it refuses. What a policy may be is the domain's to
 //! know.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::value::{self, DAY, HOUR, MINUTE};
-use crate::domain::{InvalidPolicy, Money, Policy, QuotaBasis, QuotaCounts, Tier};
+use crate::domain::{Category, InvalidPolicy, Money, Policy, QuotaBasis, QuotaCounts, Tier};
 
 /// The published rules as a file with comments, to copy and to edit. It parses to [`Policy::default`].
 pub const PUBLISHED_POLICY: &str = include_str!("policy.default.toml");
@@ -33,6 +33,9 @@ pub struct PolicyFile {
     settlement: SettlementSection,
     guarantee: GuaranteeSection,
     orders: OrdersSection,
+    appeals: AppealsSection,
+    categories: BTreeMap<String, Spanned<Value>>,
+    warnings: WarningsSection,
 }
 
 /// A value of any type, so that one of the wrong type is refused by its whole key as one out of bounds is.
@@ -72,6 +75,7 @@ struct SettlementSection {
 struct GuaranteeSection {
     release_after: Given,
     maximum: Given,
+    clean_record: Given,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +83,20 @@ struct GuaranteeSection {
 struct OrdersSection {
     max_lateness: Given,
     max_ahead: Given,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AppealsSection {
+    window: Given,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WarningsSection {
+    gap_after: Given,
+    debt_after: Given,
+    quota_percent: Given,
 }
 
 impl PolicyFile {
@@ -104,7 +122,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, file: PolicyFile) -> Result<Policy, PolicyError> {
-        let PolicyFile { quota, calendar, settlement, guarantee, orders } = file;
+        let PolicyFile { quota, calendar, settlement, guarantee, orders, appeals, categories, warnings } = file;
         let mut values = Policy::default();
 
         let counts = |value: &Value| value::one_of(string(value)?, &[QuotaCounts::All, QuotaCounts::Quick]);
@@ -120,15 +138,44 @@ impl Reader<'_> {
         self.take("guarantee.release_after", &guarantee.release_after, &mut values.release_after, release_after)?;
         let maximum = |value: &Value| whole_dollars(value).map(Some);
         self.take("guarantee.maximum", &guarantee.maximum, &mut values.max_guarantee, maximum)?;
+        self.take("guarantee.clean_record", &guarantee.clean_record, &mut values.clean_record, up_to_a_year)?;
 
         let max_lateness = |value: &Value| value::duration(string(value)?, Duration::ZERO, 7 * DAY);
         self.take("orders.max_lateness", &orders.max_lateness, &mut values.max_lateness, max_lateness)?;
         let max_ahead = |value: &Value| value::duration(string(value)?, Duration::ZERO, MINUTE);
         self.take("orders.max_ahead", &orders.max_ahead, &mut values.max_ahead, max_ahead)?;
+
+        let window = |value: &Value| value::duration(string(value)?, Duration::ZERO, 365 * DAY);
+        self.take("appeals.window", &appeals.window, &mut values.appeal_window, window)?;
+        values.category_minimums = self.categories(&categories)?;
+        self.take_warnings(&warnings, &mut values)?;
         // What is left to refuse lies between values of which the file may have given none.
         values
             .validated()
             .map_err(|InvalidPolicy { key, reason }| PolicyError { problem: format!("{key}: {reason}"), line: 1 })
+    }
+
+    fn take_warnings(&self, section: &WarningsSection, values: &mut Policy) -> Result<(), PolicyError> {
+        self.take("warnings.gap_after", &section.gap_after, &mut values.warn_gap_after, up_to_a_year)?;
+        self.take("warnings.debt_after", &section.debt_after, &mut values.warn_debt_after, up_to_a_year)?;
+        let percent = |value: &Value| number(value, 100).map(Some);
+        self.take("warnings.quota_percent", &section.quota_percent, &mut values.warn_quota_percent, percent)
+    }
+
+    /// What each category requires. A name that cannot be a category is refused where its amount stands.
+    fn categories(&self, given: &BTreeMap<String, Spanned<Value>>) -> Result<BTreeMap<Category, Money>, PolicyError> {
+        let minimum = |(name, given): (&String, &Spanned<Value>)| {
+            let category = Category::parse(name).map_err(|reason| {
+                self.refuse("categories", given, format!("{} {reason}", shown(&Value::String(name.clone()))))
+            })?;
+            let amount = whole_dollars(given.get_ref()).and_then(|amount| match amount {
+                Money::ZERO => Err(format!("{} is not above 0", shown(given.get_ref()))),
+                amount => Ok(amount),
+            });
+            let amount = amount.map_err(|problem| self.refuse(&format!("categories.{category}"), given, problem))?;
+            Ok((category, amount))
+        };
+        given.iter().map(minimum).collect()
     }
 
     fn take_days(&self, section: &SettlementSection, values: &mut Policy) -> Result<(), PolicyError> {
@@ -246,6 +293,11 @@ fn number(value: &Value, max: u64) -> Result<u32, String> {
 fn amount(value: &Value) -> Result<Money, String> {
     let amount = value.as_str().and_then(|text| Money::parse(text).ok());
     amount.ok_or_else(|| format!("{} is no amount such as \"1000\" or \"1000.50\"", shown(value)))
+}
+
+/// A duration that policy may do without.
+fn up_to_a_year(value: &Value) -> Result<Option<Duration>, String> {
+    value::duration(string(value)?, Duration::from_secs(1), 365 * DAY).map(Some)
 }
 
 fn whole_dollars(value: &Value) -> Result<Money, String> {

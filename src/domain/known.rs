@@ -52,6 +52,19 @@ pub struct OrderTerms {
     pub settled_elsewhere: bool,
 }
 
+impl Standing {
+    /// What a later fact makes of it.
+    pub fn after(self, later: &Fact) -> Self {
+        match later {
+            Fact::OrderReversed(fact) => Self::Reversed { amount: fact.reversed, profit: fact.profit_reversed },
+            Fact::PaymentReturned(_) | Fact::WithdrawalFailed(_) | Fact::HoldLifted(_) => Self::Undone,
+            Fact::AppealOpened(_) => Self::Appealed,
+            Fact::AppealResolved(fact) => Self::Resolved { overturned: fact.income.total() },
+            _ => self,
+        }
+    }
+}
+
 impl Known {
     /// What nothing has happened to since.
     pub const fn new(first: Event) -> Self {
@@ -60,13 +73,7 @@ impl Known {
 
     /// Takes note of a later fact about it.
     pub fn follow(&mut self, later: &Fact) {
-        self.standing = match later {
-            Fact::OrderReversed(fact) => Standing::Reversed { amount: fact.reversed, profit: fact.profit_reversed },
-            Fact::PaymentReturned(_) | Fact::WithdrawalFailed(_) | Fact::HoldLifted(_) => Standing::Undone,
-            Fact::AppealOpened(_) => Standing::Appealed,
-            Fact::AppealResolved(fact) => Standing::Resolved { overturned: fact.income.total() },
-            _ => self.standing,
-        };
+        self.standing = self.standing.after(later);
     }
 
     /// The order, if it is one.

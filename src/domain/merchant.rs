@@ -217,6 +217,11 @@ impl Merchant {
         self.guarantee.less_at_most(self.frozen)
     }
 
+    /// What of the guarantee is really set aside.
+    pub const fn frozen(&self) -> Money {
+        self.frozen
+    }
+
     /// All money on its way back.
     pub fn releasing(&self) -> Money {
         self.releases.iter().map(|release| release.amount).sum()
@@ -230,6 +235,12 @@ impl Merchant {
     /// All profit that has not settled.
     pub fn pending(&self) -> Money {
         self.pending.iter().map(|pending| pending.profit).sum()
+    }
+
+    /// The profit that settles in a span of time, its end excluded.
+    pub fn pending_between(&self, from: Timestamp, to: Timestamp) -> Money {
+        let within = self.pending.iter().filter(|pending| (from..to).contains(&pending.settles_at));
+        within.map(|pending| pending.profit).sum()
     }
 
     /// Appeals that are open.

@@ -89,6 +89,17 @@ impl Engine {
         Submitted { result: Ok(View { merchant, now, policies }), rests_on }
     }
 
+    /// Up to where everything is recorded that was ever answered.
+    ///
+    /// # Errors
+    /// When too much is in flight, or the journal has failed.
+    pub async fn recorded(&self) -> Result<Lsn, EngineError> {
+        let _permit = self.permit()?;
+        let last = self.journal.last();
+        self.journal.wait_durable(last).await?;
+        Ok(last)
+    }
+
     /// Records what is due for a merchant by now, so that its history is complete up to now. Answers the time, and the position up
     /// to which the history has to have come.
     ///

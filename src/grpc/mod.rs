@@ -5,8 +5,10 @@
 //! journal or a lock.
 
 pub mod convert;
+mod reads;
 mod services;
 mod slot;
 
+pub use reads::Events;
 pub use services::Services;
-pub use slot::{EngineSlot, NotReady};
+pub use slot::{EngineSlot, NotReady, Serving};

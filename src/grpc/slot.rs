@@ -3,16 +3,30 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
-use crate::engine::Engine;
+use crate::{engine::Engine, history::History};
 
 /// Holds the engine between its recovery and its end, so that the port can be open longer than that.
 #[derive(Debug)]
-pub struct EngineSlot(ArcSwap<State>);
+pub struct EngineSlot {
+    state: ArcSwap<State>,
+    /// Streams that never end by themselves have to.
+    draining: watch::Sender<bool>,
+}
 
 enum State {
     Empty(NotReady),
-    Holds(Arc<Engine>),
+    Holds(Serving),
+}
+
+/// An engine and its history.
+#[derive(Clone)]
+pub struct Serving {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The history of the same data.
+    pub history: History,
 }
 
 /// Why there is no engine to ask.
@@ -29,7 +43,7 @@ pub enum NotReady {
 impl EngineSlot {
     /// A slot without an engine, which is starting.
     pub fn new() -> Self {
-        Self(ArcSwap::from_pointee(State::Empty(NotReady::Starting)))
+        Self { state: ArcSwap::from_pointee(State::Empty(NotReady::Starting)), draining: watch::Sender::new(false) }
     }
 
     /// The engine.
@@ -37,20 +51,41 @@ impl EngineSlot {
     /// # Errors
     /// Before it was recovered, and once it is being closed.
     pub fn engine(&self) -> Result<Arc<Engine>, NotReady> {
-        match &**self.0.load() {
-            State::Holds(engine) => Ok(Arc::clone(engine)),
+        match &**self.state.load() {
+            State::Holds(serving) => Ok(Arc::clone(&serving.engine)),
             State::Empty(why) => Err(*why),
         }
     }
 
-    /// From now on calls reach this engine.
-    pub fn fill(&self, engine: Arc<Engine>) {
-        self.0.store(Arc::new(State::Holds(engine)));
+    /// The engine and its history.
+    ///
+    /// # Errors
+    /// As [`EngineSlot::engine`].
+    pub fn serving(&self) -> Result<Serving, NotReady> {
+        match &**self.state.load() {
+            State::Holds(serving) => Ok(serving.clone()),
+            State::Empty(why) => Err(*why),
+        }
+    }
+
+    /// From now on calls reach this engine and its history.
+    pub fn fill(&self, engine: Arc<Engine>, history: History) {
+        self.state.store(Arc::new(State::Holds(Serving { engine, history })));
+    }
+
+    /// From now on streams that never end by themselves end.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Tells when streams have to end.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
     }
 
     /// From now on calls reach nothing; those that hold the engine already go on.
     pub fn stop(&self) {
-        self.0.store(Arc::new(State::Empty(NotReady::Stopping)));
+        self.state.store(Arc::new(State::Empty(NotReady::Stopping)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the history answers with.
 
+use super::Position;
 use crate::{
     domain::{Direction, Event, Fact, InForce, Merchant, MerchantId, Money, Standing, Timestamp},
     journal::Lsn,
@@ -27,6 +28,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its place in the journal.
+    pub fn position(&self) -> Position {
+        (self.lsn, self.index).into()
+    }
+
     /// What it records.
     pub const fn kind(&self) -> Kind {
         Kind::of(&self.event.fact)
@@ -257,11 +263,11 @@ pub struct ToldPolicy {
 }
 
 impl Told {
-    /// Its place in the journal: the position of the record, and which of the things in the record it is, from 0.
-    pub fn position(&self) -> (Lsn, u32) {
+    /// Its place in the journal.
+    pub fn position(&self) -> Position {
         match self {
-            Self::Entry(entry) => (entry.lsn, entry.index),
-            Self::Policy(policy) => (policy.lsn, 0),
+            Self::Entry(entry) => entry.position(),
+            Self::Policy(policy) => (policy.lsn, 0).into(),
         }
     }
 }
@@ -281,5 +287,5 @@ pub struct Events {
     /// What was wanted, in the order of the journal.
     pub items: Vec<Told>,
     /// Everything up to here was looked at; go on behind it. The position that was asked for, if there is nothing behind it.
-    pub position: (Lsn, u32),
+    pub position: Position,
 }

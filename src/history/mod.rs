@@ -5,14 +5,21 @@
 //! journal, decides nothing, and can be deleted at any time: it is built anew from the journal. It may lag; answers that need it
 //! wait with [`History::caught_up`] or say how far it is.
 
+mod check;
 mod days;
+mod draft;
 mod entry;
 mod error;
+mod filler;
 mod keys;
+mod position;
 mod reader;
 mod rows;
+mod runner;
 mod shared;
+mod states;
 mod trees;
+mod write;
 
 use std::{
     path::PathBuf,
@@ -34,6 +41,7 @@ use shared::{End, Shared};
 pub use days::{DaySums, Sums};
 pub use entry::{Balances, Clock, Entry, Events, Found, Kind, Order, ReleaseEnd, ReleaseRow, Told, ToldPolicy, Wanted};
 pub use error::HistoryError;
+pub use position::{InvalidPosition, Position};
 pub use reader::Reader;
 
 /// How a history is run.
@@ -117,6 +125,11 @@ impl Owner {
             self.shared.ask_to_end(how);
             // A thread that panicked has said so in the progress.
             drop(thread.join());
+            if how == End::Whole && self.shared.progress().failed.is_none() {
+                self.shared.mark_whole().unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the history is not marked as whole; the next start reads its end");
+                });
+            }
         }
     }
 }
@@ -146,7 +159,9 @@ impl History {
     /// When the journal cannot be read where the history has to go on, or contradicts it; when the files cannot be written; and
     /// [`HistoryError::Behind`] when the journal ends before that position.
     pub fn start(&self, journal: &Journal, at_least: Lsn) -> Result<(), HistoryError> {
-        let _ = (journal, at_least, &self.owner.thread);
+        self.owner.end(End::AsItIs);
+        let thread = runner::start(&self.owner.shared, journal, at_least)?;
+        *self.owner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
 

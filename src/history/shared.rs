@@ -5,9 +5,10 @@ use std::{
         Arc, Condvar, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use fjall::PersistMode;
 use tokio::sync::watch;
 
 use super::{
@@ -15,6 +16,9 @@ use super::{
     trees::{Trees, mark_damaged, meta},
 };
 use crate::journal::Lsn;
+
+/// The longest that files stay open for whoever reads when they have to be closed.
+const READ_AT_MOST: Duration = Duration::from_secs(5);
 
 /// How the thread is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +70,64 @@ impl Shared {
     pub(super) fn trees(&self) -> Result<Arc<Trees>, HistoryError> {
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
         trees.clone().ok_or_else(|| HistoryError::Store("they are being opened again".to_owned()))
+    }
+
+    /// Lets go of the files and opens them again. Whoever reads meanwhile is told so.
+    pub(super) fn reopen(&self) -> Result<(), HistoryError> {
+        self.replace(Trees::open)
+    }
+
+    /// Deletes the files and begins anew.
+    pub(super) fn begin_anew(&self, why: &str) -> Result<(), HistoryError> {
+        self.replace(|options| Trees::anew(options, why))
+    }
+
+    fn replace(&self, open: impl FnOnce(&Options) -> Result<Trees, HistoryError>) -> Result<(), HistoryError> {
+        let held = self.trees.write().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = match held.map(|trees| self.let_go(trees)).transpose() {
+            Ok(_) => open(&self.options),
+            Err(in_use) => {
+                self.put(in_use);
+                return Err(HistoryError::Store("they are being read".to_owned()));
+            }
+        };
+        let trees = outcome?;
+        let progress = progress_of(&trees)?;
+        self.put(Arc::new(trees));
+        self.progress.send_replace(progress);
+        Ok(())
+    }
+
+    /// Waits until nobody reads, and closes the files; hands them back if that takes too long.
+    fn let_go(&self, mut trees: Arc<Trees>) -> Result<(), Arc<Trees>> {
+        let began = Instant::now();
+        loop {
+            match Arc::try_unwrap(trees) {
+                Ok(trees) => {
+                    drop(trees);
+                    return Ok(());
+                }
+                Err(in_use) if began.elapsed() >= READ_AT_MOST => return Err(in_use),
+                Err(in_use) => trees = in_use,
+            }
+            // Nobody reads for long, and this is no time to be quick.
+            let _: Option<End> = self.asked_to_end(Duration::from_millis(10));
+        }
+    }
+
+    fn put(&self, trees: Arc<Trees>) {
+        *self.trees.write().unwrap_or_else(PoisonError::into_inner) = Some(trees);
+    }
+
+    /// Syncs everything and marks the files as whole.
+    pub(super) fn mark_whole(&self) -> Result<(), HistoryError> {
+        let trees = self.trees()?;
+        let applied = trees.applied()?;
+        trees.db.persist(PersistMode::SyncAll)?;
+        trees.meta.insert(meta::CLEAN, applied.get().to_be_bytes().as_slice())?;
+        trees.db.persist(PersistMode::SyncAll)?;
+        self.set_progress(|progress| progress.durable = applied);
+        Ok(())
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -11,7 +11,7 @@ use fjall::{
     config::{BlockSizePolicy, CompressionPolicy, FilterPolicy},
 };
 
-use super::{HistoryError, Options, rows::decode_number};
+use super::{HistoryError, Options, check, rows::decode_number};
 use crate::journal::Lsn;
 
 /// The version of the format of all rows; another one is built anew.
@@ -104,7 +104,11 @@ impl Trees {
         } else {
             match Self::try_open(options) {
                 Ok(trees) => match trees.foreign(options)? {
-                    None => return Ok(trees),
+                    None => match check::end(&trees, options.fingerprint_key) {
+                        Ok(()) => return Ok(trees),
+                        Err(HistoryError::Damaged(why)) => why,
+                        Err(error) => return Err(error),
+                    },
                     Some(why) => why.to_owned(),
                 },
                 Err(HistoryError::Damaged(why)) => why,

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{domain::Cycle, engine::Stats};
+use crate::{domain::Cycle, engine::Stats, history};
 
 type Float = Gauge<f64, AtomicU64>;
 
@@ -155,6 +155,46 @@ impl State {
         shards("min", wide(sizes.iter().min().copied().unwrap_or_default()));
         shards("max", wide(sizes.iter().max().copied().unwrap_or_default()));
         shards("mean", wide(sizes.iter().sum()) / float(sizes.len().max(1)));
+    }
+}
+
+/// How far the history is, looked at when somebody scrapes.
+#[derive(Debug)]
+pub(super) struct Past {
+    applied: Gauge,
+    durable: Gauge,
+    lag: Gauge,
+    facts: Gauge,
+    disk: Gauge,
+    stuck: Gauge,
+}
+
+impl Past {
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let mut gauge = |name, help| {
+            let gauge = Gauge::default();
+            registry.register(name, help, Gauge::clone(&gauge));
+            gauge
+        };
+        let past = Self {
+            applied: gauge("tplus_history_applied_lsn", "Up to which position the history can be read"),
+            durable: gauge("tplus_history_durable_lsn", "Up to which position the history is on disk for good"),
+            lag: gauge("tplus_history_lag_records", "Durable records that the history has not taken up yet"),
+            facts: gauge("tplus_history_facts", "Facts that the history holds"),
+            disk: Gauge::default(),
+            stuck: gauge("tplus_history_stuck", "1 while the history cannot go on, or has ended"),
+        };
+        registry.register_with_unit("tplus_history_disk", "Size of the history", Unit::Bytes, past.disk.clone());
+        past
+    }
+
+    pub(super) fn look_at(&self, stats: &history::Stats, journal_durable: u64) {
+        self.applied.set(signed(stats.applied.get()));
+        self.durable.set(signed(stats.durable.get()));
+        self.lag.set(signed(journal_durable.saturating_sub(stats.applied.get())));
+        self.facts.set(signed(stats.facts));
+        self.disk.set(signed(stats.disk_bytes));
+        self.stuck.set(i64::from(stats.stuck.is_some() || stats.failed.is_some()));
     }
 }
 

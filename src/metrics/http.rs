@@ -15,8 +15,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub fn routes(metrics: Arc<Metrics>, slot: Arc<EngineSlot>) -> Router {
     let served = Arc::clone(&metrics);
     let scrape = move || async move {
-        let stats = slot.engine().ok().map(|engine| engine.stats());
-        ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render(stats.as_ref()))
+        let stats = slot.serving().ok().map(|serving| (serving.engine.stats(), serving.history.stats()));
+        ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render(stats.as_ref().map(|(now, past)| (now, past))))
     };
     let health = move || async move {
         if served.is_serving() {

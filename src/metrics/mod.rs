@@ -14,7 +14,7 @@ use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry}
 
 use self::{
     calls::{Call, Calls},
-    figures::{State, Work},
+    figures::{Past, State, Work},
 };
 pub use self::{
     http::{CONTENT_TYPE, routes},
@@ -23,6 +23,7 @@ pub use self::{
 use crate::{
     domain::Cycle,
     engine::{Observer, Stats},
+    history,
 };
 
 /// The registry and everything in it.
@@ -32,6 +33,7 @@ pub struct Metrics {
     calls: Calls,
     work: Work,
     state: State,
+    past: Past,
 }
 
 impl Metrics {
@@ -43,13 +45,15 @@ impl Metrics {
         let calls = Calls::new(&mut registry);
         let work = Work::new(&mut registry);
         let state = State::new(&mut registry);
-        Self { registry, calls, work, state }
+        let past = Past::new(&mut registry);
+        Self { registry, calls, work, state, past }
     }
 
-    /// Everything in the text format of OpenMetrics; what the engine looks like now, if there is one.
-    pub fn render(&self, stats: Option<&Stats>) -> String {
-        if let Some(stats) = stats {
+    /// Everything in the text format of OpenMetrics; what the engine and its history look like now, if there are any.
+    pub fn render(&self, stats: Option<(&Stats, &history::Stats)>) -> String {
+        if let Some((stats, past)) = stats {
             self.state.look_at(stats);
+            self.past.look_at(past, stats.journal_durable);
         }
         let mut out = String::new();
         match text::encode(&mut out, &self.registry) {

@@ -171,7 +171,7 @@ fn what_the_engine_looks_like_is_shown() {
         clock: crate::clock::ClockState { offset_to_wall_us: -250_000, alarm: true },
         ..Stats::default()
     };
-    drop(metrics.render(Some(&stats)));
+    drop(metrics.render(Some((&stats, &crate::history::Stats::default()))));
     for (series, expected) in [
         ("tplus_merchants", "9"),
         (r#"tplus_shard_merchants{stat="min"}"#, "1.0"),

@@ -26,12 +26,13 @@ use tokio::{
 use self::health::Health;
 pub use self::{
     banner::{Banner, Recovered},
-    open::{OpenFailure, open},
+    open::{OnDisk, OpenFailure, open},
     signals::shutdown_signal,
 };
 use crate::{
     engine::{self, Engine},
     grpc::EngineSlot,
+    history::History,
     journal::JournalFault,
     metrics::{self, Metrics},
 };
@@ -58,7 +59,8 @@ impl Default for ServerOptions {
             metrics_listen: None,
             drain_deadline: Duration::from_secs(10),
             max_concurrent_streams: 1_024,
-            max_message_bytes: 64 * 1024,
+            // An import of 10,000 orders fits.
+            max_message_bytes: 4 << 20,
         }
     }
 }
@@ -67,6 +69,8 @@ impl Default for ServerOptions {
 pub struct Opened {
     /// The engine.
     pub engine: Arc<Engine>,
+    /// Its history.
+    pub history: History,
     /// Where its data lies.
     pub data: String,
     /// What was found there.
@@ -169,8 +173,8 @@ impl Server {
             opened = open_aside(open) => opened,
             () = &mut shutdown => return Ok(()),
         };
-        let Opened { engine, data, recovered } = opened?;
-        running.ready(Arc::clone(&engine)).await;
+        let Opened { engine, history, data, recovered } = opened?;
+        running.ready(Arc::clone(&engine), history).await;
         announce(&Banner { listen, metrics_listen, data, clock: engine.clock_mode(), recovered });
         running.until_the_end(&engine, shutdown).await
     }
@@ -229,8 +233,8 @@ impl Running {
         Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape }
     }
 
-    async fn ready(&self, engine: Arc<Engine>) {
-        self.slot.fill(engine);
+    async fn ready(&self, engine: Arc<Engine>, history: History) {
+        self.slot.fill(engine, history);
         self.metrics.set_serving(true);
         self.health.serving().await;
     }
@@ -253,6 +257,7 @@ impl Running {
     async fn drain(mut self, engine: Arc<Engine>) -> Result<(), ServeError> {
         self.metrics.set_serving(false);
         self.health.not_serving().await;
+        self.slot.drain();
         if self.stop.send(()).is_ok() && !self.grpc.is_finished() {
             // Those who watch the health have been told; their calls would never end by themselves.
             self.health.dismiss().await;

@@ -5,10 +5,12 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
 use super::{Opened, banner::Recovered};
 use crate::{
     clock::{self, Clock, EngineClock, ManualClock, Mode, OsTime, TimeSource as _},
-    config::{Config, PolicyError, PolicyFile},
-    domain::{Limits, Policy},
-    engine::{self, Engine, Observer},
-    journal::{self, FileOptions, FileStore, NewDirectory},
+    codec::Fingerprint,
+    config::{Config, LimitsConfig, PolicyError, PolicyFile},
+    domain::{Known, Limits, Policy},
+    engine::{self, Archive, ArchiveError, Engine, Observer},
+    history::{self, History, HistoryError},
+    journal::{self, FileOptions, FileStore, Journal, Lsn, NewDirectory, Store as _},
 };
 
 /// Why the engine was not opened.
@@ -20,6 +22,9 @@ pub enum OpenFailure {
     /// What is in it cannot be taken up.
     #[error(transparent)]
     Engine(#[from] engine::OpenError),
+    /// Its history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The directory was created with the other clock.
     #[error("{} was created with the {created} clock and keeps it; start with --clock {created}", directory.display())]
     OtherClock {
@@ -52,6 +57,9 @@ pub enum OpenFailure {
     BrokeOff,
 }
 
+/// The folder of the history within the data directory.
+const HISTORY: &str = "history";
+
 /// The name of the directory's attribute that says what moves its time.
 const CLOCK: &str = "clock";
 
@@ -68,15 +76,23 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         return Err(OpenFailure::OtherClock { directory: config.data_dir.clone(), created });
     }
     let fingerprint_key = store.identity().fingerprint_key;
+    let history = History::open(history::Options {
+        dir: config.data_dir.join(HISTORY),
+        directory_id: store.identity().id,
+        fingerprint_key,
+        cache_bytes: config.history.cache_bytes,
+        cached_merchants: config.history.cached_merchants,
+        ..history::Options::default()
+    })?;
     let clock = |floor| start_clock(&config.clock, floor);
     let options = engine::Options {
-        limits: Limits { open_releases: config.limits.open_releases as usize, ..Limits::default() },
+        limits: limits(&config.limits, &store),
         max_in_flight: config.engine.max_in_flight,
         shards: config.engine.shards,
         checkpoint_every: config.checkpoint.every_bytes,
         policy,
-        archive: None,
-        max_recent: 1 << 18,
+        archive: Some(Arc::new(OnDisk(history.clone()))),
+        max_recent: config.engine.recent_ids,
         background: true,
         observer,
     };
@@ -95,7 +111,52 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         last: found.tail.last.get(),
         took: began.elapsed(),
     };
-    Ok(Opened { engine, data: config.data_dir.display().to_string(), recovered })
+    Ok(Opened { engine, history, data: config.data_dir.display().to_string(), recovered })
+}
+
+/// The history as what remembers for the engine.
+pub struct OnDisk(pub History);
+
+impl Archive for OnDisk {
+    fn start(&self, journal: &Journal, at_least: Lsn) -> Result<(), ArchiveError> {
+        self.0.start(journal, at_least).map_err(archive_error)
+    }
+
+    fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, ArchiveError> {
+        self.0.known(fingerprint).map_err(archive_error)
+    }
+
+    fn durable(&self) -> Lsn {
+        self.0.durable()
+    }
+
+    fn fingerprints(&self, visit: &mut dyn FnMut(Fingerprint)) -> Result<(), ArchiveError> {
+        self.0.fingerprints(visit).map_err(archive_error)
+    }
+
+    fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+fn archive_error(error: HistoryError) -> ArchiveError {
+    ArchiveError(error.to_string())
+}
+
+/// The configured limits; an import has to fit into one record of the journal.
+fn limits(config: &LimitsConfig, store: &FileStore) -> Limits {
+    /// What an order of an import takes in it at most: in the import itself, and as a fact of its own.
+    const ORDER: usize = 512;
+    /// What everything else of a record takes at most.
+    const REST: usize = 128 << 10;
+    let fits = store.max_record().saturating_sub(REST) / ORDER;
+    Limits {
+        open_releases: config.open_releases as usize,
+        holds: config.holds as usize,
+        open_appeals: config.open_appeals as usize,
+        categories: config.categories as usize,
+        imported_orders: (config.imported_orders as usize).min(fits),
+    }
 }
 
 fn read_policy(path: &PathBuf) -> Result<Policy, OpenFailure> {

@@ -65,6 +65,7 @@ pub(super) fn router(
         .add_service(service!(merchant_service_server::MerchantServiceServer))
         .add_service(service!(dispute_service_server::DisputeServiceServer))
         .add_service(service!(policy_service_server::PolicyServiceServer))
+        .add_service(service!(event_service_server::EventServiceServer))
         .add_service(service!(clock_service_server::ClockServiceServer))
         .add_service(health.max_decoding_message_size(most));
     match reflection().build_v1() {

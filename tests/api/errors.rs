@@ -132,7 +132,8 @@ async fn policy_bounds_the_guarantee() {
 
 #[tokio::test]
 async fn open_releases_are_bounded() {
-    let server = start_server_with(Setup { limits: Limits { open_releases: 1 }, ..Setup::default() }).await;
+    let server =
+        start_server_with(Setup { limits: Limits { open_releases: 1, ..Limits::default() }, ..Setup::default() }).await;
     server.import(import("m", "r1", "", "100")).await.unwrap();
     server.modify(guarantee("m", "r2", 100)).await.unwrap();
     server.modify(guarantee("m", "r3", 50)).await.unwrap();

@@ -135,7 +135,7 @@ impl TestServer {
     }
 
     pub(crate) async fn margin(&self, merchant: &str) -> Result<GetMarginResponse, Status> {
-        let request = GetMarginRequest { merchant_id: merchant.into() };
+        let request = GetMarginRequest { merchant_id: merchant.into(), as_of: None };
         let mut client = margin_service_client::MarginServiceClient::new(self.channel.clone());
         client.get_margin(request).await.map(tonic::Response::into_inner)
     }

@@ -15,14 +15,18 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use self::{
     input::{Extent, Row},
     report::{Balances, Report, Tally},
-    server::{CallError, Server},
+    server::Server,
 };
-use super::{Exit, Failure, print};
+use super::{
+    Exit, Failure,
+    call::{self, CallError},
+    print,
+};
 use crate::{
     domain::{MerchantId, Money, Timestamp},
     proto::v1::ClockMode,
@@ -63,10 +67,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn replay(args: &Args, extent: Extent) -> Result<Report, Failure> {
-    let server = Server::at(&args.server);
+    let channel = args.server.connect_lazy();
     let mut run = Run {
-        clock: manual_clock(&server, args, extent).await?,
-        server,
+        clock: manual_clock(&channel, args, extent).await?,
+        server: Server::at(channel),
         guarantee: args.guarantee,
         sellers: HashSet::new(),
         tally: Tally::default(),
@@ -81,30 +85,24 @@ async fn replay(args: &Args, extent: Extent) -> Result<Report, Failure> {
     let took = started.elapsed();
     progress.finish_and_clear();
     if args.settle {
-        run.advance(run.clock.after(SETTLE)).await.map_err(|error| failed("advancing the clock", error))?;
+        run.advance(run.clock.after(SETTLE)).await.map_err(|error| error.during("advancing the clock"))?;
     }
     let balances = run.balances().await?;
     Ok(Report { tally: run.tally, balances, clock: run.clock, took })
 }
 
 /// The time of a server that can be used.
-async fn manual_clock(server: &Server, args: &Args, extent: Extent) -> Result<Timestamp, Failure> {
-    let uri = args.server.uri().to_string();
-    let address = uri.trim_end_matches('/');
-    let asked = server.clock().await;
-    let (now, mode) = asked.map_err(|error| failed(&format!("asking {address} for its clock"), error))?;
+async fn manual_clock(channel: &Channel, args: &Args, extent: Extent) -> Result<Timestamp, Failure> {
+    let (now, mode) = call::clock(&args.server, channel).await?;
     if mode == ClockMode::Manual {
         return Ok(now);
     }
+    let address = call::address(&args.server);
     Err(Failure::new(Exit::Failed, format!("the clock of {address} is not manual")).hint(start_hint(extent.earliest)))
 }
 
 fn start_hint(start: Timestamp) -> String {
     format!("serve a new data directory with `tplus serve --clock manual --clock-start {start}`")
-}
-
-fn failed(doing: &str, error: CallError) -> Failure {
-    Failure::new(Exit::Failed, error).during(doing)
 }
 
 fn progress_bar(rows: u64) -> ProgressBar {
@@ -155,7 +153,7 @@ impl Run {
 
     fn refused(&self, row: &Row, error: CallError) -> Failure {
         let too_old = error.is_failed_precondition() && row.completed_at < self.clock;
-        let failure = failed(&format!("line {}, order {} of {}", row.at, row.order, row.seller), error);
+        let failure = error.during(&format!("line {}, order {} of {}", row.at, row.order, row.seller));
         if too_old {
             let hint = format!(
                 "the server's clock stands at {}, it has to start before the data: {}",
@@ -173,7 +171,7 @@ impl Run {
             let margin = self.server.margin(seller).await;
             margin
                 .and_then(|margin| balances.add(&margin))
-                .map_err(|error| failed(&format!("margin of {seller}"), error))?;
+                .map_err(|error| error.during(&format!("margin of {seller}")))?;
         }
         Ok(balances)
     }

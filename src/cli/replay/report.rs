@@ -2,9 +2,11 @@
 
 use std::{fmt, ops::AddAssign, time::Duration};
 
-use super::server::{CallError, money};
+use serde_json::{Value, json};
+
+use super::server::money;
 use crate::{
-    cli::json::{Fields, Value},
+    cli::call::CallError,
     domain::{Money, Timestamp},
     proto::v1::{GetMarginResponse, SettlementCycle},
 };
@@ -116,22 +118,21 @@ impl Report {
 
     /// The report as one JSON object.
     pub(super) fn json(&self) -> Value {
-        let sum =
-            |sum: Sum| -> Fields { vec![("orders", Value::number(sum.orders)), ("price", Value::text(sum.price))] };
-        let balances = self.balances.named().map(|(name, amount)| (name, Value::text(amount)));
-        Value::Fields(vec![
-            ("orders", Value::number(self.tally.orders())),
-            ("replayed", Value::number(self.tally.replayed)),
-            ("quick", Value::Fields(sum(self.tally.quick))),
-            ("standard", Value::Fields(sum(self.tally.standard))),
-            ("guarantees", Value::number(self.tally.guarantees)),
-            ("guarantees_replayed", Value::number(self.tally.guarantees_replayed)),
-            ("sellers", Value::number(self.balances.sellers)),
-            ("balances", Value::Fields(balances.into())),
-            ("clock", Value::text(self.clock)),
-            ("milliseconds", Value::Number(i128::try_from(self.took.as_millis()).unwrap_or(i128::MAX))),
-            ("orders_per_second", Value::number(self.per_second())),
-        ])
+        let sum = |sum: Sum| json!({ "orders": sum.orders, "price": sum.price.to_string() });
+        let balances = self.balances.named().map(|(name, amount)| (name.to_owned(), amount.to_string().into()));
+        json!({
+            "orders": self.tally.orders(),
+            "replayed": self.tally.replayed,
+            "quick": sum(self.tally.quick),
+            "standard": sum(self.tally.standard),
+            "guarantees": self.tally.guarantees,
+            "guarantees_replayed": self.tally.guarantees_replayed,
+            "sellers": self.balances.sellers,
+            "balances": Value::Object(balances.into_iter().collect()),
+            "clock": self.clock.to_string(),
+            "milliseconds": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            "orders_per_second": self.per_second(),
+        })
     }
 }
 

@@ -3,14 +3,16 @@
 //! Whatever bytes a client sends, nothing in here panics, and every refusal says why in a form a program can read.
 
 mod answer;
+mod page;
 mod request;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use answer::*;
+pub use page::{Cursor, Page, Paged, page};
 pub use request::*;
 pub use status::{
-    DOMAIN, REASONS, Reason, code_name, explain, failed, failed_about, failed_about_thing, not_ready, policy_not_found,
-    reason, unserved,
+    DOMAIN, REASONS, Reason, busy, code_name, explain, failed, failed_about, failed_about_thing, history_failed,
+    in_the_future, merchant_not_found, not_ready, not_there, policy_not_found, position_ahead, reason, slow_watcher,
 };

@@ -4,7 +4,7 @@ use tonic::Status;
 
 use super::{Past, blocking};
 use crate::{
-    domain::{MerchantId, Timestamp, as_of},
+    domain::{Margin, MerchantId, Timestamp, as_of},
     grpc::convert,
     history::Clock,
     proto::v1,
@@ -17,7 +17,7 @@ impl Past {
         merchant: &MerchantId,
         clock: Clock,
         at: Timestamp,
-    ) -> Result<v1::GetMarginResponse, Status> {
+    ) -> Result<Margin, Status> {
         let (now, reader) = self.of(merchant).await?;
         if at > now {
             return Err(convert::in_the_future("as_of", at, now));
@@ -31,8 +31,7 @@ impl Past {
         let of = merchant.clone();
         let state = blocking(move || reader.as_of(&of, clock, at)).await?;
         let state = state.ok_or_else(|| convert::merchant_not_found(merchant))?;
-        let margin = as_of(&state, at, &policies).margin(at, &policies);
-        Ok(convert::margin(merchant, &margin))
+        Ok(as_of(&state, at, &policies).margin(at, &policies))
     }
 
     pub(in crate::grpc) async fn trial_balance(

@@ -21,8 +21,7 @@ impl Past {
             Some(found) => deduction_of(reader, &of, &found),
             None => Ok(None),
         });
-        let deduction =
-            read.await?.ok_or_else(|| convert::not_there(Thing::Deduction, &merchant, id.as_str()))?;
+        let deduction = read.await?.ok_or_else(|| convert::not_there(Thing::Deduction, &merchant, id.as_str()))?;
         Ok(v1::GetDeductionResponse { deduction: Some(deduction) })
     }
 

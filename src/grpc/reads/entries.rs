@@ -23,9 +23,8 @@ impl Past {
     ) -> Result<v1::ListMarginEntriesResponse, Status> {
         let convert::Entries { list, kinds, from, to } = convert::list_entries(request)?;
         let (of, order, after, size) = (list.merchant.clone(), list.order, list.after(), list.page.size);
-        let read = self.read(&list.merchant, move |reader, _| {
-            reader.entries(&of, &kinds, from, to, order, after, size)
-        });
+        let read =
+            self.read(&list.merchant, move |reader, _| reader.entries(&of, &kinds, from, to, order, after, size));
         let entries = read.await?;
         let last = entries.last().map(|entry| convert::Cursor::at(entry.number));
         let next_page_token = list.page.next_token(entries.len(), last);
@@ -53,8 +52,7 @@ impl Past {
         let (of, order, after, size) = (list.merchant.clone(), list.order, list.after(), list.page.size);
         let read = self.read(&list.merchant, move |reader, now| Ok((reader.releases(&of, order, after, size)?, now)));
         let (rows, now) = read.await?;
-        let next_page_token =
-            list.page.next_token(rows.len(), rows.last().map(|row| convert::Cursor::at(row.number)));
+        let next_page_token = list.page.next_token(rows.len(), rows.last().map(|row| convert::Cursor::at(row.number)));
         let wanted = rows.iter().filter(|row| state.is_none_or(|state| convert::release_state(row) == state));
         let releases = wanted.map(|row| convert::release_status(row, now)).collect();
         Ok(v1::ListReleasesResponse { releases, next_page_token })

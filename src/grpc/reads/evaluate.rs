@@ -28,13 +28,13 @@ impl Drop for GivenUp {
 }
 
 impl Past {
-    /// One at a time: it takes a processor for as long as it lasts.
     pub(in crate::grpc) async fn evaluate(
         &self,
         request: &v1::EvaluatePolicyRequest,
     ) -> Result<v1::EvaluatePolicyResponse, Status> {
         let (policy, merchants) = convert::evaluate_policy(request)?;
-        let _alone = self.evaluating.try_acquire().map_err(|_| convert::busy("another policy is being evaluated"))?;
+        let _alone =
+            self.sharing.evaluations.try_acquire().map_err(|_| convert::busy("another policy is being evaluated"))?;
         for merchant in &merchants {
             self.engine.view(merchant).await.map_err(|error| convert::failed_about(merchant, error))?;
         }

@@ -11,30 +11,47 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use tonic::Status;
 
-pub(super) use watch::{Events, Watchers};
+pub use watch::Events;
 
-use super::convert;
+use super::{convert, slot::Serving};
 use crate::{
     domain::{MerchantId, Timestamp},
     engine::Engine,
     history::{History, HistoryError, Reader},
 };
 
-/// An engine and its history.
+/// An engine, its history, and what is shared by those who ask them.
 #[derive(Clone)]
 pub(super) struct Past {
     engine: Arc<Engine>,
-    history: Arc<History>,
+    history: History,
+    sharing: Sharing,
+}
+
+/// What there is a limited number of.
+#[derive(Clone, Debug)]
+pub(super) struct Sharing {
+    /// One evaluation of a policy at a time: it takes a processor for as long as it lasts.
+    evaluations: Arc<Semaphore>,
+    /// Streams of events.
+    watchers: Arc<Semaphore>,
+}
+
+impl Sharing {
+    pub(super) fn new(watchers: usize) -> Self {
+        Self { evaluations: Arc::new(Semaphore::new(1)), watchers: Arc::new(Semaphore::new(watchers)) }
+    }
 }
 
 /// How long a read waits for a history that is behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Past {
-    pub(super) const fn new(engine: Arc<Engine>, history: Arc<History>) -> Self {
-        Self { engine, history }
+    pub(super) fn new(Serving { engine, history }: Serving, sharing: Sharing) -> Self {
+        Self { engine, history, sharing }
     }
 
     /// The time, and a history in which everything about a merchant is recorded that was due by then.

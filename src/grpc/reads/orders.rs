@@ -14,7 +14,10 @@ use crate::{
 const REVERSALS: usize = 1_000;
 
 impl Past {
-    pub(in crate::grpc) async fn get_order(&self, request: &v1::GetOrderRequest) -> Result<v1::GetOrderResponse, Status> {
+    pub(in crate::grpc) async fn get_order(
+        &self,
+        request: &v1::GetOrderRequest,
+    ) -> Result<v1::GetOrderResponse, Status> {
         let (merchant, order_id) = convert::get_order(request)?;
         let (of, id) = (merchant.clone(), order_id.clone());
         let found = self.read(&merchant, move |reader, now| {
@@ -75,7 +78,7 @@ impl Past {
             lines: lines.collect(),
             orders_settled: settled.iter().map(orders_of).sum(),
             profit_settled: settled.iter().map(profit_of).sum::<crate::domain::Money>().to_string(),
-            profit_pending: view.pending_between(from, to).to_string(),
+            profit_pending: view.merchant.pending_between(from, to).to_string(),
             orders,
             next_page_token,
         })
@@ -100,4 +103,3 @@ fn profit_of(entry: &Entry) -> crate::domain::Money {
         _ => crate::domain::Money::ZERO,
     }
 }
-

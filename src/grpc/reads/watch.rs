@@ -8,14 +8,14 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     time::timeout,
 };
 use tonic::{Status, codegen::tokio_stream::Stream};
 
 use super::{Past, blocking};
 use crate::{
-    grpc::convert,
+    grpc::{NotReady, convert},
     history::{HistoryError, Position, Wanted},
     proto::v1,
 };
@@ -29,11 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long a watcher may take nothing although there is something to take.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// How many may watch.
-pub(in crate::grpc) type Watchers = Arc<Semaphore>;
-
 /// What a watcher is told. Dropped, the watching ends.
-pub(in crate::grpc) struct Events {
+pub struct Events {
     events: mpsc::Receiver<v1::WatchEventsResponse>,
     /// Why there are no more, which is told after them.
     end: Arc<Mutex<Option<Status>>>,
@@ -63,11 +60,11 @@ struct Ended;
 impl Past {
     pub(in crate::grpc) async fn watch(
         &self,
-        watchers: &Watchers,
         request: &v1::WatchEventsRequest,
+        draining: watch::Receiver<bool>,
     ) -> Result<Events, Status> {
         let convert::Watch { after, wanted } = convert::watch(request)?;
-        let permit = Arc::clone(watchers).try_acquire_owned();
+        let permit = Arc::clone(&self.sharing.watchers).try_acquire_owned();
         let permit = permit.map_err(|_| convert::busy("there are as many watchers as the server takes"))?;
         let recorded = self.engine.recorded().await.map_err(convert::failed)?;
         let position = match after {
@@ -78,14 +75,19 @@ impl Past {
         let (sender, events) = mpsc::channel(STEP);
         let end = Arc::default();
         let watch = Watch { past: self.clone(), wanted, position, sender, end: Arc::clone(&end) };
-        tokio::spawn(watch.run());
+        tokio::spawn(watch.run(draining));
         Ok(Events { events, end, _permit: permit })
     }
 }
 
 impl Watch {
-    async fn run(mut self) {
-        let Err(Ended) = self.follow().await;
+    async fn run(mut self, mut draining: watch::Receiver<bool>) {
+        let end = Arc::clone(&self.end);
+        tokio::select! {
+            Err(Ended) = self.follow() => {}
+            // A server that is gone means stop as well.
+            _ = draining.wait_for(|draining| *draining) => put(&end, convert::not_ready(NotReady::Stopping)),
+        }
     }
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
@@ -112,11 +114,11 @@ impl Watch {
     /// Tells what is next, and answers how much that was.
     async fn step(&mut self) -> Result<usize, Ended> {
         let (reader, after, wanted) = (self.past.history.reader(), self.position, self.wanted.clone());
-        let events = match blocking(move || reader.events(after, &wanted, STEP)).await {
+        let events = match blocking(move || reader.events(after.into(), &wanted, STEP)).await {
             Ok(events) => events,
             Err(status) => return self.end(status),
         };
-        if self.past.history.failed().is_some() && events.items.is_empty() {
+        if self.past.history.stats().failed.is_some() && events.items.is_empty() {
             let failed = HistoryError::Failed("it goes on no further".to_owned());
             return self.end(convert::history_failed(failed));
         }
@@ -150,9 +152,13 @@ impl Watch {
 
     /// Ends the stream, and tells why once everything before is taken.
     fn end<T>(&self, status: Status) -> Result<T, Ended> {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        put(&self.end, status);
         Err(Ended)
     }
+}
+
+fn put(end: &Mutex<Option<Status>>, status: Status) {
+    *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
 }
 
 fn take(end: &Mutex<Option<Status>>) -> Option<Status> {

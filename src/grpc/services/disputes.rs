@@ -6,8 +6,10 @@ use super::Services;
 use crate::{
     grpc::convert,
     proto::v1::{
-        DeductMarginRequest, DeductMarginResponse, OpenAppealRequest, OpenAppealResponse, ResolveAppealRequest,
-        ResolveAppealResponse, dispute_service_server::DisputeService,
+        DeductMarginRequest, DeductMarginResponse, GetAppealRequest, GetAppealResponse, GetDeductionRequest,
+        GetDeductionResponse, ListAppealsRequest, ListAppealsResponse, ListDeductionsRequest, ListDeductionsResponse,
+        OpenAppealRequest, OpenAppealResponse, ResolveAppealRequest, ResolveAppealResponse,
+        dispute_service_server::DisputeService,
     },
 };
 
@@ -35,5 +37,30 @@ impl DisputeService for Services {
         let command = convert::resolve_appeal(&request.into_inner())?;
         let answer = self.execute(command).await?;
         Ok(Response::new(convert::appeal_resolved(&answer)))
+    }
+
+    async fn get_deduction(
+        &self,
+        request: Request<GetDeductionRequest>,
+    ) -> Result<Response<GetDeductionResponse>, Status> {
+        Ok(Response::new(self.past()?.get_deduction(&request.into_inner()).await?))
+    }
+
+    async fn list_deductions(
+        &self,
+        request: Request<ListDeductionsRequest>,
+    ) -> Result<Response<ListDeductionsResponse>, Status> {
+        Ok(Response::new(self.past()?.list_deductions(&request.into_inner()).await?))
+    }
+
+    async fn get_appeal(&self, request: Request<GetAppealRequest>) -> Result<Response<GetAppealResponse>, Status> {
+        Ok(Response::new(self.past()?.get_appeal(&request.into_inner()).await?))
+    }
+
+    async fn list_appeals(
+        &self,
+        request: Request<ListAppealsRequest>,
+    ) -> Result<Response<ListAppealsResponse>, Status> {
+        Ok(Response::new(self.past()?.list_appeals(&request.into_inner()).await?))
     }
 }

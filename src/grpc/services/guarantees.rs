@@ -6,7 +6,8 @@ use super::Services;
 use crate::{
     grpc::convert,
     proto::v1::{
-        BatchGetGuaranteesRequest, BatchGetGuaranteesResponse, ModifyGuaranteeRequest, ModifyGuaranteeResponse,
+        BatchGetGuaranteesRequest, BatchGetGuaranteesResponse, GetReleaseRequest, GetReleaseResponse,
+        ListReleasesRequest, ListReleasesResponse, ModifyGuaranteeRequest, ModifyGuaranteeResponse,
         QuoteGuaranteeRequest, QuoteGuaranteeResponse, guarantee_service_server::GuaranteeService,
     },
 };
@@ -38,5 +39,16 @@ impl GuaranteeService for Services {
         let merchants = convert::batch_get_guarantees(&request.into_inner())?;
         let guarantees = self.engine()?.views(&merchants, |_, view| view.merchant.guarantee).await;
         Ok(Response::new(convert::guarantees(&merchants, &guarantees.map_err(convert::failed)?)))
+    }
+
+    async fn get_release(&self, request: Request<GetReleaseRequest>) -> Result<Response<GetReleaseResponse>, Status> {
+        Ok(Response::new(self.past()?.get_release(&request.into_inner()).await?))
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<ListReleasesRequest>,
+    ) -> Result<Response<ListReleasesResponse>, Status> {
+        Ok(Response::new(self.past()?.list_releases(&request.into_inner()).await?))
     }
 }

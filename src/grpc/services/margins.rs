@@ -4,13 +4,14 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Services;
 use crate::{
-    domain::{Margin, MerchantId},
     grpc::convert,
     proto::v1::{
         AdjustBalanceRequest, AdjustBalanceResponse, FailWithdrawalRequest, FailWithdrawalResponse,
-        GetCashForecastRequest, GetCashForecastResponse, GetMarginRequest, GetMarginResponse, PayMarginRequest,
-        PayMarginResponse, ReturnPaymentRequest, ReturnPaymentResponse, WithdrawRequest, WithdrawResponse,
-        margin_service_server::MarginService,
+        GetCashForecastRequest, GetCashForecastResponse, GetMarginEntryRequest, GetMarginEntryResponse,
+        GetMarginRequest, GetMarginResponse, GetSettlementStatementRequest, GetSettlementStatementResponse,
+        GetTrialBalanceRequest, GetTrialBalanceResponse, ListMarginEntriesRequest, ListMarginEntriesResponse,
+        PayMarginRequest, PayMarginResponse, ReturnPaymentRequest, ReturnPaymentResponse, WithdrawRequest,
+        WithdrawResponse, margin_service_server::MarginService,
     },
 };
 
@@ -59,7 +60,7 @@ impl MarginService for Services {
         let (merchant, as_of) = convert::get_margin(&request.into_inner())?;
         let margin = match as_of {
             None => self.view(&merchant).await?.margin(),
-            Some(as_of) => self.past_margin(&merchant, as_of)?,
+            Some((clock, at)) => self.past()?.margin_as_of(&merchant, clock, at).await?,
         };
         Ok(Response::new(convert::margin(&merchant, &margin)))
     }
@@ -73,12 +74,32 @@ impl MarginService for Services {
         let forecast = view.merchant.forecast(view.policies());
         Ok(Response::new(convert::cash_forecast(&merchant, view.now, &forecast)))
     }
-}
 
-impl Services {
-    /// The balances at a past instant, which the history has to tell.
-    #[allow(clippy::unused_self, reason = "the history will be asked through it")]
-    fn past_margin(&self, _merchant: &MerchantId, _as_of: convert::AsOf) -> Result<Margin, Status> {
-        Err(convert::unserved("as_of"))
+    async fn get_margin_entry(
+        &self,
+        request: Request<GetMarginEntryRequest>,
+    ) -> Result<Response<GetMarginEntryResponse>, Status> {
+        Ok(Response::new(self.past()?.get_entry(&request.into_inner()).await?))
+    }
+
+    async fn list_margin_entries(
+        &self,
+        request: Request<ListMarginEntriesRequest>,
+    ) -> Result<Response<ListMarginEntriesResponse>, Status> {
+        Ok(Response::new(self.past()?.list_entries(&request.into_inner()).await?))
+    }
+
+    async fn get_settlement_statement(
+        &self,
+        request: Request<GetSettlementStatementRequest>,
+    ) -> Result<Response<GetSettlementStatementResponse>, Status> {
+        Ok(Response::new(self.past()?.statement(&request.into_inner()).await?))
+    }
+
+    async fn get_trial_balance(
+        &self,
+        request: Request<GetTrialBalanceRequest>,
+    ) -> Result<Response<GetTrialBalanceResponse>, Status> {
+        Ok(Response::new(self.past()?.trial_balance(&request.into_inner()).await?))
     }
 }

@@ -6,10 +6,11 @@ use super::Services;
 use crate::{
     grpc::convert,
     proto::v1::{
-        CloseMerchantRequest, CloseMerchantResponse, GetMerchantRequest, GetMerchantResponse, ImportMerchantRequest,
-        ImportMerchantResponse, LiftHoldRequest, LiftHoldResponse, PlaceHoldRequest, PlaceHoldResponse,
-        ReopenMerchantRequest, ReopenMerchantResponse, SetCategoriesRequest, SetCategoriesResponse,
-        merchant_service_server::MerchantService,
+        CloseMerchantRequest, CloseMerchantResponse, GetExposureRequest, GetExposureResponse, GetHoldRequest,
+        GetHoldResponse, GetMerchantRequest, GetMerchantResponse, ImportMerchantRequest, ImportMerchantResponse,
+        LiftHoldRequest, LiftHoldResponse, ListHoldsRequest, ListHoldsResponse, ListMerchantsRequest,
+        ListMerchantsResponse, PlaceHoldRequest, PlaceHoldResponse, ReopenMerchantRequest, ReopenMerchantResponse,
+        SetCategoriesRequest, SetCategoriesResponse, merchant_service_server::MerchantService,
     },
 };
 
@@ -70,5 +71,27 @@ impl MerchantService for Services {
         let merchant = convert::get_merchant(&request.into_inner())?;
         let view = self.view(&merchant).await?;
         Ok(Response::new(GetMerchantResponse { merchant: Some(convert::merchant(&merchant, &view)) }))
+    }
+
+    async fn list_merchants(
+        &self,
+        request: Request<ListMerchantsRequest>,
+    ) -> Result<Response<ListMerchantsResponse>, Status> {
+        Ok(Response::new(self.past()?.list_merchants(&request.into_inner()).await?))
+    }
+
+    async fn get_hold(&self, request: Request<GetHoldRequest>) -> Result<Response<GetHoldResponse>, Status> {
+        Ok(Response::new(self.past()?.get_hold(&request.into_inner()).await?))
+    }
+
+    async fn list_holds(&self, request: Request<ListHoldsRequest>) -> Result<Response<ListHoldsResponse>, Status> {
+        Ok(Response::new(self.past()?.list_holds(&request.into_inner()).await?))
+    }
+
+    async fn get_exposure(
+        &self,
+        request: Request<GetExposureRequest>,
+    ) -> Result<Response<GetExposureResponse>, Status> {
+        Ok(Response::new(self.past()?.exposure(&request.into_inner()).await?))
     }
 }

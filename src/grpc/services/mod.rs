@@ -2,6 +2,7 @@
 
 mod clock;
 mod disputes;
+mod events;
 mod guarantees;
 mod margins;
 mod merchants;
@@ -12,7 +13,10 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{EngineSlot, convert};
+use super::{
+    EngineSlot, convert,
+    reads::{Past, Sharing},
+};
 use crate::{
     domain::{Command, Key, MerchantId},
     engine::{self, Answer, Engine, View},
@@ -22,12 +26,16 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Services {
     slot: Arc<EngineSlot>,
+    sharing: Sharing,
 }
+
+/// How many streams of events there may be at once.
+const WATCHERS: usize = 1_024;
 
 impl Services {
     /// Services that ask the engine in this slot.
-    pub const fn new(slot: Arc<EngineSlot>) -> Self {
-        Self { slot }
+    pub fn new(slot: Arc<EngineSlot>) -> Self {
+        Self { slot, sharing: Sharing::new(WATCHERS) }
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Status> {
@@ -43,6 +51,12 @@ impl Services {
         });
         let answer = self.engine()?.execute(request).await;
         answer.map_err(|error| convert::failed_about_thing(&merchant, thing.as_deref().unwrap_or_default(), error))
+    }
+
+    /// The history, and the engine that it follows.
+    fn past(&self) -> Result<Past, Status> {
+        let serving = self.slot.serving().map_err(convert::not_ready)?;
+        Ok(Past::new(serving, self.sharing.clone()))
     }
 
     async fn view(&self, merchant: &MerchantId) -> Result<View, Status> {

@@ -6,8 +6,8 @@ use super::Services;
 use crate::{
     grpc::convert,
     proto::v1::{
-        ClassifyOrderRequest, ClassifyOrderResponse, ReverseOrderRequest, ReverseOrderResponse,
-        order_service_server::OrderService,
+        ClassifyOrderRequest, ClassifyOrderResponse, GetOrderRequest, GetOrderResponse, ListOrdersRequest,
+        ListOrdersResponse, ReverseOrderRequest, ReverseOrderResponse, order_service_server::OrderService,
     },
 };
 
@@ -29,5 +29,13 @@ impl OrderService for Services {
         let command = convert::reverse_order(&request.into_inner())?;
         let answer = self.execute(command).await?;
         Ok(Response::new(convert::order_reversed(&answer)))
+    }
+
+    async fn get_order(&self, request: Request<GetOrderRequest>) -> Result<Response<GetOrderResponse>, Status> {
+        Ok(Response::new(self.past()?.get_order(&request.into_inner()).await?))
+    }
+
+    async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Result<Response<ListOrdersResponse>, Status> {
+        Ok(Response::new(self.past()?.list_orders(&request.into_inner()).await?))
     }
 }

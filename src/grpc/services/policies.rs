@@ -4,10 +4,11 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Services;
 use crate::{
-    grpc::convert,
+    domain::InForce,
+    grpc::convert::{self, Cursor},
     proto::v1::{
-        GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest, ListPoliciesResponse, SetPolicyRequest,
-        SetPolicyResponse, policy_service_server::PolicyService,
+        EvaluatePolicyRequest, EvaluatePolicyResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
+        ListPoliciesResponse, SetPolicyRequest, SetPolicyResponse, policy_service_server::PolicyService,
     },
 };
 
@@ -27,14 +28,26 @@ impl PolicyService for Services {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let size = convert::list_policies(&request.into_inner())?;
+        let page = convert::page(&request.into_inner())?;
         let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
-        Ok(Response::new(convert::policies(policies.versions().take(size), String::new())))
+        let seen = page.after.as_ref().map_or(0, |last| last.number);
+        let versions = policies.versions().filter(|version| version.version > seen).take(page.size);
+        let versions: Vec<&InForce> = versions.collect();
+        let last = versions.last().map_or(seen, |version| version.version);
+        let next = if last < policies.latest().version { page.token(Cursor::at(last)) } else { String::new() };
+        Ok(Response::new(convert::policies(&versions, next)))
     }
 
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {
         let request = convert::set_policy(&request.into_inner())?;
         let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
         Ok(Response::new(convert::policy_announced(&announced)))
+    }
+
+    async fn evaluate_policy(
+        &self,
+        request: Request<EvaluatePolicyRequest>,
+    ) -> Result<Response<EvaluatePolicyResponse>, Status> {
+        Ok(Response::new(self.past()?.evaluate(&request.into_inner()).await?))
     }
 }

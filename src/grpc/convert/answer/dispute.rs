@@ -20,7 +20,7 @@ pub fn margin_deducted(answer: &Answer<MarginDeducted>) -> v1::DeductMarginRespo
     }
 }
 
-fn split(split: DeductionSplit) -> v1::DeductionSplit {
+pub(super) fn split(split: DeductionSplit) -> v1::DeductionSplit {
     v1::DeductionSplit {
         from_releasing: split.from_releasing.to_string(),
         from_frozen: split.from_frozen.to_string(),

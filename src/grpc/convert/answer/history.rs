@@ -1,12 +1,11 @@
 //! What was, as the API shows it.
 
-use super::{cycle, deduction_split, income, receipt, release, timestamp};
+use super::{cycle, dispute::split, income, margin::lifetime, receipt, release, timestamp};
 use crate::{
     domain::{
-        AppealOutcome, Beneficiary, DeductionReason, Disputed, Fact, MarginDeducted, MerchantId, Money,
-        OrderClassified, Release, Standing, Text, Timestamp, Warning,
+        AppealOutcome, Beneficiary, DeductionReason, Disputed, Fact, MerchantId, Money, OrderClassified, Release,
+        Standing, Text, Timestamp, Warning,
     },
-    grpc::convert::policy_version,
     history::{Balances, DaySums, Entry, Found, Position, ReleaseEnd, ReleaseRow, Sums, Told},
     proto::v1,
 };
@@ -170,7 +169,7 @@ pub fn deduction(found: &Found, outcome: Option<AppealOutcome>) -> Option<v1::De
         }),
         beneficiary: beneficiary(fact.beneficiary).into(),
         note: fact.note.to_string(),
-        split: Some(deduction_split(fact.split)),
+        split: Some(split(fact.split)),
         refilled: fact.refilled.to_string(),
         deducted_at: Some(timestamp(found.entry.event.effective_at)),
         appeal_until: Some(timestamp(fact.appeal_until)),
@@ -189,7 +188,6 @@ pub fn appeal(opened: &Entry, deduction: &Found, resolved: Option<&Entry>) -> Op
         Fact::AppealResolved(fact) => Some((entry.event.effective_at, fact)),
         _ => None,
     });
-    let MarginDeducted { split, .. } = &**deducted;
     Some(v1::Appeal {
         merchant_id: opened.merchant.to_string(),
         deduction_id: fact.deduction_id.to_string(),
@@ -198,7 +196,7 @@ pub fn appeal(opened: &Entry, deduction: &Found, resolved: Option<&Entry>) -> Op
         opened_at: Some(timestamp(opened.event.effective_at)),
         resolved_at: resolution.map(|(at, _)| timestamp(at)),
         reason: resolution.map(|(_, fact)| fact.reason.to_string()).unwrap_or_default(),
-        deducted: split.total().to_string(),
+        deducted: deducted.split.total().to_string(),
         overturned: overturned(deduction.standing).to_string(),
     })
 }
@@ -302,9 +300,9 @@ pub fn trial_balance(day: String, sums: &DaySums) -> v1::GetTrialBalanceResponse
         day,
         merchants: u64::try_from(closing.merchants).unwrap_or_default(),
         opening: Some(totals(&sums.opening)),
-        flows: Some(super::lifetime(&sums.change.lifetime)),
+        flows: Some(lifetime(&sums.change.lifetime)),
         closing: Some(totals(closing)),
-        flows_to_date: Some(super::lifetime(&closing.lifetime)),
+        flows_to_date: Some(lifetime(&closing.lifetime)),
         difference: difference.to_string(),
     }
 }
@@ -330,7 +328,7 @@ pub fn told(told: &Told) -> v1::WatchEventsResponse {
     use v1::watch_events_response::Event;
     let (recorded_at, event) = match told {
         Told::Entry(it) => (it.recorded_at, Event::Entry(entry(it))),
-        Told::Policy(it) => (it.recorded_at, Event::Policy(policy_version(&it.policy))),
+        Told::Policy(it) => (it.recorded_at, Event::Policy(super::policy_version(&it.policy))),
     };
     v1::WatchEventsResponse {
         position: told.position().to_string(),

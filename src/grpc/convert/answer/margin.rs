@@ -112,7 +112,7 @@ fn clean_record(clean: CleanRecord, as_of: Timestamp) -> v1::CleanRecord {
 }
 
 /// What came in and went out.
-fn lifetime(lifetime: &Lifetime) -> v1::Lifetime {
+pub(super) fn lifetime(lifetime: &Lifetime) -> v1::Lifetime {
     v1::Lifetime {
         settled: lifetime.settled.to_string(),
         imported: lifetime.imported.to_string(),

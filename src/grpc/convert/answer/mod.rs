@@ -4,6 +4,7 @@ mod account;
 mod clock;
 mod dispute;
 mod guarantee;
+mod history;
 mod margin;
 mod merchant;
 mod order;
@@ -13,12 +14,16 @@ pub use account::{balance_adjusted, margin_paid, payment_returned, withdrawal_fa
 pub use clock::{clock, clock_advanced};
 pub use dispute::{appeal_opened, appeal_resolved, margin_deducted};
 pub use guarantee::{guarantee_modified, guarantees, quote};
+pub use history::{
+    appeal, deduction, entry, exposure, hold, merchant_exposure, nothing_more, order, release_state, release_status,
+    statement_line, told, trial_balance as sums,
+};
 pub use margin::{cash_forecast, margin};
 pub use merchant::{
     categories_set, closing_started, hold_lifted, hold_placed, merchant, merchant_imported, merchant_reopened,
 };
 pub use order::{order_classified, order_reversed};
-pub use policy::{policies, policy, policy_announced};
+pub use policy::{evaluated, policies, policy, policy_announced, policy_version};
 
 use crate::{
     domain::{Charge, Cycle, GuaranteeChange, Income, Money, Receipt, Release, Stage, Timestamp},

@@ -4,27 +4,29 @@ use std::time::Duration;
 
 use super::{dollars, timestamp};
 use crate::{
-    domain::{InForce, Policy, QuotaBasis, QuotaCounts, Tier},
+    domain::{InForce, Money, Outcome, Policy, QuotaBasis, QuotaCounts, Tier, Timestamp},
     engine::Announced,
     proto::v1,
 };
 
 /// What was announced.
 pub fn policy_announced(announced: &Announced) -> v1::SetPolicyResponse {
-    v1::SetPolicyResponse { policy: Some(version(&announced.in_force)), replayed: announced.replayed }
+    v1::SetPolicyResponse { policy: Some(policy_version(&announced.in_force)), replayed: announced.replayed }
 }
 
 /// A version of the policy.
 pub fn policy(in_force: &InForce, latest_version: u64) -> v1::GetPolicyResponse {
-    v1::GetPolicyResponse { policy: Some(version(in_force)), latest_version }
+    v1::GetPolicyResponse { policy: Some(policy_version(in_force)), latest_version }
 }
 
 /// A page of versions.
-pub fn policies<'a>(versions: impl Iterator<Item = &'a InForce>, next_page_token: String) -> v1::ListPoliciesResponse {
-    v1::ListPoliciesResponse { policies: versions.map(version).collect(), next_page_token }
+pub fn policies(versions: &[&InForce], next_page_token: String) -> v1::ListPoliciesResponse {
+    let policies = versions.iter().map(|in_force| policy_version(in_force)).collect();
+    v1::ListPoliciesResponse { policies, next_page_token }
 }
 
-fn version(in_force: &InForce) -> v1::PolicyVersion {
+/// A version and when it counts.
+pub fn policy_version(in_force: &InForce) -> v1::PolicyVersion {
     let announcement = in_force.announcement.as_ref();
     v1::PolicyVersion {
         version: in_force.version,
@@ -33,6 +35,29 @@ fn version(in_force: &InForce) -> v1::PolicyVersion {
         announced_at: Some(timestamp(announcement.map_or(in_force.effective_at, |it| it.announced_at))),
         request_id: announcement.map(|it| it.request_id.to_string()).unwrap_or_default(),
         reason: announcement.map(|it| it.reason.to_string()).unwrap_or_default(),
+    }
+}
+
+/// What another policy would have made of the past, up to now.
+pub fn evaluated(outcome: &Outcome, now: Timestamp) -> v1::EvaluatePolicyResponse {
+    let shift = |(settles_at, recorded, evaluated): (Timestamp, Money, Money)| v1::SettlementShift {
+        settles_at: Some(timestamp(settles_at)),
+        recorded: recorded.to_string(),
+        evaluated: evaluated.to_string(),
+    };
+    v1::EvaluatePolicyResponse {
+        as_of: Some(timestamp(now)),
+        merchants: outcome.merchants,
+        orders: outcome.orders,
+        quick_recorded: outcome.quick_recorded,
+        quick_evaluated: outcome.quick_evaluated,
+        became_quick: outcome.became_quick.0,
+        became_quick_profit: outcome.became_quick.1.to_string(),
+        became_standard: outcome.became_standard.0,
+        became_standard_profit: outcome.became_standard.1.to_string(),
+        refused: outcome.refused,
+        orders_refused: outcome.orders_refused,
+        shifts: outcome.shifts().map(shift).collect(),
     }
 }
 

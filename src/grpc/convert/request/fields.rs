@@ -136,20 +136,6 @@ impl Fields {
         }
     }
 
-    /// How many of a list may be on a page; 0 lets the server choose.
-    pub(super) fn page_size(&mut self, size: i32) -> usize {
-        const DEFAULT: usize = 50;
-        const MOST: usize = 1_000;
-        match usize::try_from(size) {
-            Ok(0) => DEFAULT,
-            Ok(size) if size <= MOST => size,
-            _ => {
-                self.blame("page_size", "has to be 0 to 1,000");
-                DEFAULT
-            }
-        }
-    }
-
     pub(super) fn present<T>(&mut self, field: impl Into<Field>, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.blame(field, "is missing");

@@ -7,8 +7,8 @@ use tonic::Status;
 
 use super::fields::{Field, Fields};
 use crate::{
-    domain::{AppealOutcome, Day, MerchantId, OrderId, RequestId, Stage, Timestamp},
-    grpc::convert::page::{Cursor, Page, page},
+    domain::{Day, MerchantId, OrderId, RequestId, Stage, Timestamp},
+    grpc::convert::{Cursor, Page, page},
     history::{Clock, Kind, Order, Position, Wanted},
     proto::v1,
 };
@@ -89,28 +89,13 @@ pub struct Watch {
 /// The most merchants that may be named at once.
 const MOST_MERCHANTS: usize = 1_000;
 
-/// The past instant for which balances are wanted; none: now.
-///
-/// # Errors
-/// `INVALID_FIELD`.
-pub fn as_of(request: &v1::GetMarginRequest) -> Result<Option<(Clock, Timestamp)>, Status> {
-    use v1::as_of::Clock as Given;
-    let mut fields = Fields::default();
-    let at = request.as_of.as_ref().and_then(|as_of| match fields.present("as_of", as_of.clock.as_ref())? {
-        Given::EffectiveAt(at) => Some((Clock::Effective, fields.instant("as_of.effective_at", Some(at))?)),
-        Given::RecordedAt(at) => Some((Clock::Recorded, fields.instant("as_of.recorded_at", Some(at))?)),
-    });
-    fields.unless_bad(Some(at))
-}
-
 /// The order to be shown.
 ///
 /// # Errors
 /// `INVALID_FIELD`, naming every bad field.
 pub fn get_order(request: &v1::GetOrderRequest) -> Result<(MerchantId, OrderId), Status> {
     let mut fields = Fields::default();
-    let (merchant, order) =
-        (fields.id("merchant_id", &request.merchant_id), fields.id("order_id", &request.order_id));
+    let (merchant, order) = (fields.id("merchant_id", &request.merchant_id), fields.id("order_id", &request.order_id));
     fields.unless_bad(merchant.zip(order))
 }
 
@@ -211,17 +196,15 @@ lists! {
     list_releases(ListReleasesRequest);
 }
 
-/// How appeals have to stand to be listed: with what outcome, or open; none: any way.
+/// How appeals have to stand to be listed.
 ///
 /// # Errors
 /// `INVALID_FIELD` for a state that is not known.
-pub fn appeal_state(number: i32) -> Result<Option<Option<AppealOutcome>>, Status> {
+pub fn appeal_state_wanted(number: i32) -> Result<Option<v1::AppealState>, Status> {
     let mut fields = Fields::default();
     let state = match v1::AppealState::try_from(number) {
         Ok(v1::AppealState::Unspecified) => None,
-        Ok(v1::AppealState::Open) => Some(None),
-        Ok(v1::AppealState::Upheld) => Some(Some(AppealOutcome::Upheld)),
-        Ok(v1::AppealState::Overturned) => Some(Some(AppealOutcome::Overturned)),
+        Ok(state) => Some(state),
         Err(_) => unknown(&mut fields, "state"),
     };
     fields.unless_bad(Some(state))
@@ -231,7 +214,7 @@ pub fn appeal_state(number: i32) -> Result<Option<Option<AppealOutcome>>, Status
 ///
 /// # Errors
 /// `INVALID_FIELD` for a state that is not known.
-pub fn release_state(number: i32) -> Result<Option<v1::ReleaseState>, Status> {
+pub fn release_state_wanted(number: i32) -> Result<Option<v1::ReleaseState>, Status> {
     let mut fields = Fields::default();
     let state = match v1::ReleaseState::try_from(number) {
         Ok(v1::ReleaseState::Unspecified) => None,
@@ -280,7 +263,7 @@ pub fn trial_balance(request: &v1::GetTrialBalanceRequest) -> Result<(Option<Day
 ///
 /// # Errors
 /// `INVALID_FIELD`, naming every bad field.
-pub fn exposure(request: &v1::GetExposureRequest) -> Result<ExposureWanted, Status> {
+pub fn exposure_wanted(request: &v1::GetExposureRequest) -> Result<ExposureWanted, Status> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let mut fields = Fields::default();
     let window = fields.duration("dispute_window", request.dispute_window.as_ref()).unwrap_or(30 * DAY);

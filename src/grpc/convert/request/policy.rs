@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use tonic::Status;
 
-use super::{Field, Fields};
+use super::{Field, Fields, history::merchants};
 use crate::{
-    domain::{Calendar, Category, InvalidId, InvalidPolicy, Money, Policy, QuotaBasis, QuotaCounts, SetPolicy, Tier},
+    domain::{
+        Calendar, Category, InvalidId, InvalidPolicy, MerchantId, Money, Policy, QuotaBasis, QuotaCounts, SetPolicy,
+        Tier,
+    },
     engine::PolicyRequest,
     proto::v1::{self, SetPolicyRequest},
 };
@@ -31,6 +34,17 @@ pub fn set_policy(request: &SetPolicyRequest) -> Result<PolicyRequest, Status> {
         not_after,
     });
     fields.unless_bad(read)
+}
+
+/// A policy to be tried, and the merchants to try it on; none: on all.
+///
+/// # Errors
+/// `INVALID_FIELD`, naming every bad field.
+pub fn evaluate_policy(request: &v1::EvaluatePolicyRequest) -> Result<(Policy, Vec<MerchantId>), Status> {
+    let mut fields = Fields::default();
+    let policy = policy(&mut fields, request.policy.as_ref());
+    let merchants = merchants(&mut fields, "merchant_ids", &request.merchant_ids);
+    fields.unless_bad(policy.map(|policy| (policy, merchants)))
 }
 
 /// The rules. What the domain finds wrong with them is told by the names of the API.

@@ -5,9 +5,10 @@ use tonic::Status;
 use super::{Field, Fields};
 use crate::{
     domain::{MerchantId, Money, Timestamp},
+    history,
     proto::v1::{
         AdvanceClockRequest, BatchGetGuaranteesRequest, GetCashForecastRequest, GetMarginRequest, GetMerchantRequest,
-        GetPolicyRequest, ListPoliciesRequest, QuoteGuaranteeRequest, as_of::Clock,
+        GetPolicyRequest, QuoteGuaranteeRequest, as_of::Clock,
     },
 };
 
@@ -15,13 +16,7 @@ use crate::{
 const MOST_ITEMS: usize = 1_000;
 
 /// A past instant, by one of the two clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AsOf {
-    /// Everything that counts up to it.
-    Effective(Timestamp),
-    /// Everything that was recorded up to it.
-    Recorded(Timestamp),
-}
+pub type AsOf = (history::Clock, Timestamp);
 
 /// The merchant to be shown, and the past instant that is asked for, if one is.
 ///
@@ -31,8 +26,12 @@ pub fn get_margin(request: &GetMarginRequest) -> Result<(MerchantId, Option<AsOf
     let mut fields = Fields::default();
     let merchant = fields.id("merchant_id", &request.merchant_id);
     let as_of = request.as_of.as_ref().and_then(|as_of| match &as_of.clock {
-        Some(Clock::EffectiveAt(at)) => fields.instant("as_of.effective_at", Some(at)).map(AsOf::Effective),
-        Some(Clock::RecordedAt(at)) => fields.instant("as_of.recorded_at", Some(at)).map(AsOf::Recorded),
+        Some(Clock::EffectiveAt(at)) => {
+            fields.instant("as_of.effective_at", Some(at)).map(|at| (history::Clock::Effective, at))
+        }
+        Some(Clock::RecordedAt(at)) => {
+            fields.instant("as_of.recorded_at", Some(at)).map(|at| (history::Clock::Recorded, at))
+        }
         None => {
             fields.blame("as_of", "names no clock");
             None
@@ -111,19 +110,6 @@ fn items<T>(
 /// The version to be shown; none: the one in force.
 pub fn get_policy(request: &GetPolicyRequest) -> Option<u64> {
     Some(request.version).filter(|version| *version != 0)
-}
-
-/// How many versions may be on the page.
-///
-/// # Errors
-/// `INVALID_FIELD`, naming every bad field.
-pub fn list_policies(request: &ListPoliciesRequest) -> Result<usize, Status> {
-    let mut fields = Fields::default();
-    let size = fields.page_size(request.page_size);
-    if !request.page_token.is_empty() {
-        fields.blame("page_token", "was not given out by this method");
-    }
-    fields.unless_bad(Some(size))
 }
 
 /// Where to move the manual clock.

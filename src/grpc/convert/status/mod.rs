@@ -4,6 +4,7 @@
 //! `BadRequest` names it; where waiting helps, a `RetryInfo` says how long; where a state forbids it, a `PreconditionFailure`
 //! says which; where something is not there, a `ResourceInfo` says what.
 
+mod past;
 mod reasons;
 mod rejected;
 
@@ -13,6 +14,9 @@ use http::HeaderMap;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+pub use self::past::{
+    busy, history_failed, in_the_future, merchant_not_found, not_there, position_ahead, slow_watcher,
+};
 pub use self::reasons::{REASONS, Reason, code_name, reason};
 use self::rejected::rejected;
 use crate::{domain::MerchantId, engine::EngineError, grpc::NotReady};
@@ -99,11 +103,6 @@ fn explained(error: EngineError, about: About<'_>) -> Status {
 pub fn policy_not_found(version: u64) -> Status {
     let message = format!("there is no version {version} of the policy");
     nowhere(reason::POLICY_NOT_FOUND, ("tplus.v1.PolicyVersion", &version.to_string(), ""), message)
-}
-
-/// What the API has, but this server does not serve.
-pub fn unserved(what: &str) -> Status {
-    status(reason::UNIMPLEMENTED, format!("{what} is not served"), info(reason::UNIMPLEMENTED, []))
 }
 
 /// Something is not there: its type, its name, and whose it is.

@@ -110,6 +110,14 @@ reasons! {
     CLOCK_NOT_MANUAL: FailedPrecondition,
     /// The manual clock stands at a later time already.
     CLOCK_BACKWARDS: FailedPrecondition,
+    /// The instant or day that is asked for has not come.
+    IN_THE_FUTURE: OutOfRange,
+    /// The position to watch from is no longer kept, or nothing has it yet.
+    POSITION_NOT_KEPT: OutOfRange,
+    /// The watcher took nothing for 30 seconds; it may go on from the position that is told.
+    SLOW_WATCHER: Aborted,
+    /// The history has not caught up within 5 seconds; how far it is is told. Wait as long as RetryInfo says.
+    HISTORY_BEHIND: Unavailable,
     /// The engine has as much in flight as it takes; wait as long as RetryInfo says.
     OVERLOADED: ResourceExhausted,
     /// The disk is full, or space is still being prepared: reads are answered, commands are not; wait as long as RetryInfo says.

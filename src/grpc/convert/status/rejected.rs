@@ -63,6 +63,13 @@ pub(super) fn rejected(rejection: &Rejection, about: &About<'_>) -> Status {
         Rejection::TooManyOrders { limit } => {
             field_to_blame(reason::TOO_MANY_ORDERS, "orders", message, [("limit", limit.to_string())])
         }
+        other => policy_rejected(other, message),
+    }
+}
+
+/// Refusals of another policy.
+fn policy_rejected(rejection: &Rejection, message: String) -> Status {
+    match rejection {
         Rejection::PolicyTooEarly { asked, earliest } => {
             let figures = [("effective_at", asked.to_string()), ("earliest", earliest.to_string())];
             field_to_blame(reason::POLICY_TOO_EARLY, "effective_at", message, figures)

@@ -117,7 +117,11 @@ fn every_refusal_has_its_code_and_reason() {
         (Rejection::MerchantOpen, "MERCHANT_OPEN", None),
         (Rejection::Expired { not_after: at, now: at }, "NOT_AFTER_PASSED", Some("not_after")),
         (Rejection::OrderTooOld { completed_at: at, oldest: at }, "ORDER_TOO_OLD", Some("completed_at")),
-        (Rejection::OrderAhead { completed_at: at, latest: at }, "ORDER_AHEAD_OF_TIME", Some("completed_at")),
+        (
+            Rejection::OrderAhead { completed_at: at, latest: at, listed: None },
+            "ORDER_AHEAD_OF_TIME",
+            Some("completed_at"),
+        ),
         (Rejection::GuaranteeAboveMaximum { maximum: Money::CENT }, "GUARANTEE_ABOVE_MAXIMUM", Some("guarantee")),
         (Rejection::TooManyReleases { limit: 1_000 }, "TOO_MANY_RELEASES", None),
         (Rejection::ClockNotManual, "CLOCK_NOT_MANUAL", None),

@@ -1,0 +1,18 @@
+//! What happens, for whoever wants to follow.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Services;
+use crate::{
+    grpc::reads::Events,
+    proto::v1::{WatchEventsRequest, event_service_server::EventService},
+};
+
+#[async_trait]
+impl EventService for Services {
+    type WatchEventsStream = Events;
+
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<Response<Events>, Status> {
+        Ok(Response::new(self.past()?.watch(&request.into_inner(), self.slot.draining()).await?))
+    }
+}

@@ -1,0 +1,204 @@
+//! The thread that fills the history.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fjall::PersistMode;
+use prost::Message as _;
+
+use super::{
+    HistoryError,
+    draft::{Desk, Draft},
+    shared::Shared,
+    states::States,
+    trees::{Trees, meta},
+};
+use crate::{
+    codec::decode_policy,
+    domain::Timeline,
+    journal::{FollowError, Follower, Journal, Lsn, RecoverError, Run},
+    proto::journal::HistoryPolicy,
+};
+
+/// How long to wait for a record before looking whether the thread is to end.
+const IDLE: Duration = Duration::from_millis(100);
+/// How often a long way to catch up is told of.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// Moves the history along behind the journal.
+pub(super) struct Filler {
+    shared: Arc<Shared>,
+    trees: Arc<Trees>,
+    follower: Follower,
+    states: States,
+    timeline: Option<Timeline>,
+    merchants: u64,
+    facts: u64,
+    applied: Lsn,
+    durable: Lsn,
+    synced: Instant,
+}
+
+/// Why a filler does not go on.
+pub(super) enum Stop {
+    /// The journal is closed, and everything is applied; or somebody asked for it.
+    Ended,
+    /// It can be tried again: files could not be read or written.
+    Stuck(HistoryError),
+    /// It makes no sense to go on.
+    Failed(HistoryError),
+}
+
+impl From<HistoryError> for Stop {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Store(_) | HistoryError::Journal(_) => Self::Stuck(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Filler {
+    /// Takes up the files where they are. Once it is there they are in use, and not marked as whole.
+    pub(super) fn new(shared: &Arc<Shared>, journal: &Journal) -> Result<Self, HistoryError> {
+        let trees = shared.trees()?;
+        trees.meta.remove(meta::CLEAN)?;
+        trees.db.persist(PersistMode::SyncAll)?;
+        let applied = trees.applied()?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            follower: journal.follow(applied.next()),
+            states: States::new(shared.options.cached_merchants),
+            timeline: timeline(&trees)?,
+            merchants: trees.number(meta::MERCHANTS)?,
+            facts: trees.number(meta::FACTS)?,
+            applied,
+            durable: applied,
+            synced: Instant::now(),
+            trees,
+        })
+    }
+
+    /// Goes on until a position is applied.
+    pub(super) fn catch_up(&mut self, to: Lsn) -> Result<(), Stop> {
+        let (began, from) = (Instant::now(), self.applied);
+        let mut told = began;
+        while self.applied < to {
+            self.step()?;
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                let rate = (self.applied.get() - from.get()) as f64 / began.elapsed().as_secs_f64();
+                let (applied, to) = (self.applied.get(), to.get());
+                tracing::info!(applied, to, records_per_second = rate.round(), "the history catches up");
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on until it has to stop.
+    pub(super) fn run(&mut self) -> Stop {
+        loop {
+            match self.step() {
+                Ok(()) => {}
+                // What was not synced is there nevertheless: nothing is lost but the mark that it is.
+                Err(Stop::Ended) => return self.sync().map_or_else(Stop::from, |()| Stop::Ended),
+                Err(stop) => return stop,
+            }
+        }
+    }
+
+    /// Applies what is at hand as one batch, after waiting a moment for it.
+    fn step(&mut self) -> Result<(), Stop> {
+        if self.shared.asked_to_end(Duration::ZERO).is_some() {
+            return Err(Stop::Ended);
+        }
+        let runs = self.gather()?;
+        if !runs.is_empty() {
+            self.apply(&runs)?;
+        }
+        if self.durable < self.applied && self.synced.elapsed() >= self.shared.options.sync_every {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Records for one batch; none if there are none for a while.
+    fn gather(&mut self) -> Result<Vec<Run>, Stop> {
+        let most = self.shared.options.batch_bytes;
+        let first = match self.follower.next(most, IDLE) {
+            Ok(run) => run,
+            Err(FollowError::Ended(_)) => return Err(Stop::Ended),
+            Err(FollowError::Read(error)) => return Err(unreadable(&error)),
+        };
+        let began = Instant::now();
+        let (mut bytes, mut runs) = (first.record_bytes(), vec![first]);
+        runs.retain(|run| !run.is_empty());
+        while !runs.is_empty() && bytes < most && !self.shared.is_awaited(self.applied) {
+            let left = self.shared.options.linger.saturating_sub(began.elapsed());
+            // An error stays what it is: it comes again when the next batch is gathered.
+            match self.follower.next(most - bytes, left) {
+                Ok(run) if !run.is_empty() && !left.is_zero() => {
+                    bytes += run.record_bytes();
+                    runs.push(run);
+                }
+                Ok(run) if !run.is_empty() => {
+                    runs.push(run);
+                    break;
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        Ok(runs)
+    }
+
+    fn apply(&mut self, runs: &[Run]) -> Result<(), HistoryError> {
+        let mut draft = Draft::behind(self.applied, self.merchants, self.facts);
+        let (states, timeline) = (&mut self.states, &mut self.timeline);
+        let mut desk = Desk { trees: &self.trees, key: self.shared.options.fingerprint_key, states, timeline };
+        for (lsn, record) in runs.iter().flat_map(Run::records) {
+            draft.add(&mut desk, lsn, record)?;
+        }
+        draft.write(&self.trees)?;
+        for (id, state) in draft.touched {
+            self.states.put(id, state);
+        }
+        (self.applied, self.merchants, self.facts) = (draft.applied, draft.merchants, draft.facts);
+        self.shared.set_progress(|progress| {
+            (progress.applied, progress.merchants, progress.facts) = (self.applied, self.merchants, self.facts);
+            progress.stuck = None;
+        });
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), HistoryError> {
+        self.trees.db.persist(PersistMode::SyncAll)?;
+        (self.durable, self.synced) = (self.applied, Instant::now());
+        self.shared.set_progress(|progress| progress.durable = self.applied);
+        Ok(())
+    }
+}
+
+/// A journal that no longer holds what is needed will not hold it later either.
+fn unreadable(error: &RecoverError) -> Stop {
+    let told = HistoryError::Journal(error.to_string());
+    match error {
+        RecoverError::File(_) => Stop::Stuck(told),
+        _ => Stop::Failed(told),
+    }
+}
+
+/// All policies that the files hold.
+fn timeline(trees: &Trees) -> Result<Option<Timeline>, HistoryError> {
+    let mut timeline: Option<Timeline> = None;
+    for row in trees.policies.iter() {
+        let row = HistoryPolicy::decode(&*row.value()?)?;
+        let policy = decode_policy(row.policy.ok_or_else(|| HistoryError::damaged("a policy without its rules"))?)?;
+        match &mut timeline {
+            Some(timeline) => timeline.push(policy),
+            none => *none = Some(Timeline::new(policy)),
+        }
+    }
+    Ok(timeline)
+}

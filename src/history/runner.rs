@@ -1,0 +1,131 @@
+//! Starting the thread that fills the history, and keeping it going.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{
+    HistoryError,
+    filler::{Filler, Stop},
+    shared::Shared,
+    trees::{mark_damaged, meta},
+};
+use crate::journal::{FollowError, Journal, Lsn, RecoverError};
+
+/// How long to wait for a record that is durable, at most.
+const AT_HAND: Duration = Duration::from_secs(10);
+/// How much room there has to be before writing is tried again, in bytes: what the store writes at once.
+const ROOM: usize = 32 << 20;
+
+/// Catches up to a position, and goes on in a thread.
+pub(super) fn start(shared: &Arc<Shared>, journal: &Journal, at_least: Lsn) -> Result<JoinHandle<()>, HistoryError> {
+    shared.begin();
+    if at_least > journal.durable() {
+        return Err(HistoryError::Behind { applied: journal.durable(), wanted: at_least });
+    }
+    if let Some(why) = contradiction(shared, journal)? {
+        shared.begin_anew(why)?;
+    }
+    let mut filler = Filler::new(shared, journal)?;
+    match filler.catch_up(at_least) {
+        Ok(()) => {}
+        Err(Stop::Ended) => return Err(HistoryError::Journal("the journal is closed".to_owned())),
+        Err(Stop::Stuck(error) | Stop::Failed(error)) => return Err(noted(shared, error)),
+    }
+    let (shared, journal) = (Arc::clone(shared), journal.clone());
+    let thread = std::thread::Builder::new().name("tplus-history".to_owned());
+    let spawned = thread.spawn(move || {
+        let ran = catch_unwind(AssertUnwindSafe(|| keep_going(&shared, &journal, filler)));
+        if ran.is_err() {
+            fail(&shared, HistoryError::Failed("its thread panicked".to_owned()));
+        }
+    });
+    spawned.map_err(|error| HistoryError::Failed(format!("its thread cannot be started: {error}")))
+}
+
+/// Why the journal cannot be what led to this history, if it cannot.
+fn contradiction(shared: &Shared, journal: &Journal) -> Result<Option<&'static str>, HistoryError> {
+    let trees = shared.trees()?;
+    let applied = trees.applied()?;
+    if applied == Lsn::ZERO {
+        return Ok(None);
+    }
+    if applied > journal.durable() {
+        return Ok(Some("it is ahead of the journal"));
+    }
+    match journal.follow(applied).next(1, AT_HAND) {
+        Ok(run) => {
+            let hash = run.records().next().map(|(_, record)| blake3::hash(record));
+            let known = trees.meta.get(meta::LAST_RECORD)?;
+            let same = hash.zip(known).is_some_and(|(hash, known)| *known == *hash.as_bytes().as_slice());
+            Ok((!same).then_some("the journal says something else"))
+        }
+        // What the journal let go of cannot be compared.
+        Err(FollowError::Read(RecoverError::Missing { .. })) => Ok(None),
+        Err(error) => Err(HistoryError::Journal(error.to_string())),
+    }
+}
+
+/// Runs until the end is asked for, or the journal ends, or it cannot go on.
+fn keep_going(shared: &Arc<Shared>, journal: &Journal, mut filler: Filler) {
+    loop {
+        let error = match filler.run() {
+            Stop::Ended => return,
+            Stop::Failed(error) => return fail(shared, error),
+            Stop::Stuck(error) => error,
+        };
+        tracing::error!(%error, "the history is stuck; it is tried again, and can be read meanwhile");
+        shared.set_progress(|progress| progress.stuck = Some(error.to_string()));
+        drop(filler);
+        match take_up_again(shared, journal) {
+            Some(again) => filler = again,
+            None => return,
+        }
+    }
+}
+
+/// Opens the files again once there is room, as often as it takes; none if the end is asked for. After a failed write the store
+/// takes no more until it is opened again.
+fn take_up_again(shared: &Arc<Shared>, journal: &Journal) -> Option<Filler> {
+    while shared.asked_to_end(shared.options.retry_every).is_none() {
+        let again = probe(shared).and_then(|()| shared.reopen()).and_then(|()| Filler::new(shared, journal));
+        match again {
+            Ok(filler) => {
+                tracing::info!("the history goes on");
+                return Some(filler);
+            }
+            Err(error) => shared.set_progress(|progress| progress.stuck = Some(error.to_string())),
+        }
+    }
+    None
+}
+
+/// Tries whether there is room.
+fn probe(shared: &Shared) -> Result<(), HistoryError> {
+    let path = shared.options.dir.join("probe");
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|error| HistoryError::Store(format!("{}: {error}", path.display())))
+}
+
+fn fail(shared: &Shared, error: HistoryError) {
+    let error = noted(shared, error);
+    tracing::error!(%error, "the history has ended; it can still be read");
+    shared.set_progress(|progress| progress.failed = Some(error));
+}
+
+/// Damage has the history built anew at the next start.
+fn noted(shared: &Shared, error: HistoryError) -> HistoryError {
+    if matches!(error, HistoryError::Damaged(_)) {
+        mark_damaged(&shared.options.dir);
+    }
+    error
+}
