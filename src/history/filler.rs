@@ -160,6 +160,7 @@ impl Filler {
         for (lsn, record) in runs.iter().flat_map(Run::records) {
             draft.add(&mut desk, lsn, record)?;
         }
+        self.shared.before_write()?;
         draft.write(&self.trees)?;
         for (id, state) in draft.touched {
             self.states.put(id, state);

@@ -18,6 +18,8 @@ mod rows;
 mod runner;
 mod shared;
 mod states;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod write;
 

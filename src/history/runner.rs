@@ -107,6 +107,7 @@ fn take_up_again(shared: &Arc<Shared>, journal: &Journal) -> Option<Filler> {
 
 /// Tries whether there is room.
 fn probe(shared: &Shared) -> Result<(), HistoryError> {
+    shared.before_write()?;
     let path = shared.options.dir.join("probe");
     let written = File::create(&path).and_then(|mut file| {
         file.write_all(&vec![0; ROOM])?;

@@ -50,6 +50,9 @@ pub(super) struct Shared {
     wanted: AtomicU64,
     end: Mutex<Option<End>>,
     ending: Condvar,
+    /// Writes fail, as on a full disk.
+    #[cfg(test)]
+    no_room: std::sync::atomic::AtomicBool,
 }
 
 impl Shared {
@@ -63,6 +66,8 @@ impl Shared {
             wanted: AtomicU64::new(0),
             end: Mutex::default(),
             ending: Condvar::new(),
+            #[cfg(test)]
+            no_room: false.into(),
         })
     }
 
@@ -159,6 +164,22 @@ impl Shared {
             Progress { failed: Some(error), .. } => Err(HistoryError::Failed(error.to_string())),
             Progress { applied, .. } => Err(HistoryError::Behind { applied, wanted: to }),
         }
+    }
+
+    /// Has writes fail from now on, or no longer.
+    #[cfg(test)]
+    pub(super) fn fail_writes(&self, fail: bool) {
+        self.no_room.store(fail, Ordering::SeqCst);
+    }
+
+    /// A write that a test has fail.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "only tests have writes fail")]
+    pub(super) fn before_write(&self) -> Result<(), HistoryError> {
+        #[cfg(test)]
+        if self.no_room.load(Ordering::SeqCst) {
+            return Err(HistoryError::Store("a test fills the disk".to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether somebody waits for more than this.

@@ -184,6 +184,14 @@ impl Trees {
         })
     }
 
+    /// Has everything leave memory for files with blocks and checks.
+    #[cfg(test)]
+    pub(super) fn write_out(&self) {
+        for tree in [&self.merchants, &self.heads, &self.entries, &self.ids, &self.events, &self.meta] {
+            tree.rotate_memtable_and_wait().unwrap();
+        }
+    }
+
     /// A number among the small facts; 0 if it is not there.
     pub(super) fn number(&self, name: &str) -> Result<u64, HistoryError> {
         self.meta.get(name)?.map_or(Ok(0), |row| decode_number(&row))

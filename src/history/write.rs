@@ -11,6 +11,9 @@ use super::{
 };
 use crate::proto::journal::HistoryDay;
 
+/// Keys and values of a tree.
+type Rows<const LEN: usize, Value> = Vec<([u8; LEN], Value)>;
+
 impl Draft {
     /// Writes all rows, whole or not at all. They are there for good only once the files are synced.
     pub(super) fn write(&mut self, trees: &Trees) -> Result<(), HistoryError> {
@@ -40,7 +43,7 @@ impl Draft {
         Ok(batch.commit()?)
     }
 
-    fn day_rows(&self, trees: &Trees) -> Result<Vec<([u8; 5], Vec<u8>)>, HistoryError> {
+    fn day_rows(&self, trees: &Trees) -> Result<Rows<5, Vec<u8>>, HistoryError> {
         let row = |(&(clock, day), change): (&(_, _), &Sums)| {
             let key = keys::day(clock, day);
             let mut sums = match trees.days.get(key)? {
@@ -53,7 +56,7 @@ impl Draft {
         self.days.iter().map(row).collect()
     }
 
-    fn quick_rows(&self, trees: &Trees) -> Result<Vec<([u8; 8], [u8; 16])>, HistoryError> {
+    fn quick_rows(&self, trees: &Trees) -> Result<Rows<8, [u8; 16]>, HistoryError> {
         let row = |(&(day, merchant), change): (&(_, _), &_)| {
             let key = keys::quick(day, merchant);
             let before = trees.quick.get(key)?.map(|row| rows::decode_amount(&row)).transpose()?;

@@ -114,7 +114,7 @@ impl Watch {
     /// Tells what is next, and answers how much that was.
     async fn step(&mut self) -> Result<usize, Ended> {
         let (reader, after, wanted) = (self.past.history.reader(), self.position, self.wanted.clone());
-        let events = match blocking(move || reader.events(after.into(), &wanted, STEP)).await {
+        let events = match blocking(move || reader.events(after, &wanted, STEP)).await {
             Ok(events) => events,
             Err(status) => return self.end(status),
         };

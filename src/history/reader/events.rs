@@ -9,7 +9,7 @@ use crate::{
     codec::decode_policy,
     domain::{MerchantId, Timestamp},
     history::{
-        Events, HistoryError, Told, ToldPolicy, Wanted,
+        Events, HistoryError, Position, Told, ToldPolicy, Wanted,
         keys::{self, Number},
         rows::{self, Head},
     },
@@ -34,7 +34,9 @@ impl Reader {
     ///
     /// # Errors
     /// See [`Reader`].
-    pub fn events(&self, after: (Lsn, u32), wanted: &Wanted, limit: usize) -> Result<Events, HistoryError> {
+    pub fn events(&self, after: Position, wanted: &Wanted, limit: usize) -> Result<Events, HistoryError> {
+        let position = after;
+        let after: (Lsn, u32) = position.into();
         self.read(|view| {
             let mut merchants = Merchants { only: !wanted.merchants.is_empty(), known: HashMap::new() };
             for id in &wanted.merchants {
@@ -42,7 +44,7 @@ impl Reader {
                     merchants.known.insert(of, id.clone());
                 }
             }
-            let mut events = Events { items: vec![], position: after.into() };
+            let mut events = Events { items: vec![], position };
             let mut unwanted = 0;
             let (first, last) = (keys::lsn(after.0), keys::lsn(view.applied));
             let rows = (first <= last).then(|| view.range(&view.trees.events, first, last));

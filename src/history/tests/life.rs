@@ -1,0 +1,324 @@
+//! Stops, kills, damage, and journals that are not its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    super::{Clock, Entry, History, HistoryError, Options, Order, Position, Wanted},
+    append, caught_up, filled, journal_of, open_journal, options, wait,
+    world::World,
+};
+use crate::{
+    codec::Fingerprint,
+    domain::Timestamp,
+    journal::{FileOptions, FileStore, Journal, Lsn, MemoryStore, NewDirectory},
+};
+
+/// Everything that is known and told, as text.
+fn rows(history: &History, world: &World) -> String {
+    let reader = history.reader();
+    let mut all = vec![format!("{:?}", reader.applied())];
+    let merchants = reader.merchants(None, usize::MAX).unwrap();
+    for id in &merchants {
+        reader
+            .facts(id, &mut |entry: &Entry| {
+                all.push(format!("{entry:?}"));
+                true
+            })
+            .unwrap();
+        all.push(format!("{:?}", reader.releases(id, Order::OldestFirst, None, usize::MAX).unwrap()));
+        all.push(format!("{:?}", reader.as_of(id, Clock::Recorded, Timestamp::MAX).unwrap()));
+        all.push(format!("{:?}", reader.orders(id, None, None, Order::OldestFirst, None, usize::MAX).unwrap()));
+    }
+    let day = world.timeline.day_of(world.now);
+    all.push(format!("{:?}", reader.day(Clock::Effective, day).unwrap()));
+    all.push(format!("{:?}", reader.quick_settled(day.minus(500), None).unwrap()));
+    all.push(format!("{:?}", reader.events(Position::START, &Wanted::default(), usize::MAX).unwrap()));
+    all.join("\n")
+}
+
+fn check(history: &History, world: &World) {
+    for (fingerprint, known) in &world.known {
+        assert_eq!(history.known(*fingerprint).unwrap().as_ref(), Some(known));
+    }
+    assert_eq!(history.known(Fingerprint::new(1)).unwrap(), None);
+    let mut all = 0;
+    history
+        .fingerprints(&mut |fingerprint| {
+            assert!(world.known.contains_key(&fingerprint));
+            all += 1;
+        })
+        .unwrap();
+    assert_eq!(all, world.known.len());
+    let stats = history.stats();
+    assert_eq!((stats.applied, stats.facts), (world.last(), world.notes.len() as u64));
+    assert_eq!((stats.merchants, stats.failed, stats.stuck), (world.merchants.len() as u64, None, None));
+}
+
+/// A journal in memory, a world that goes on, and a folder.
+fn begin(seed: u64, steps: usize) -> (tempfile::TempDir, World, Journal) {
+    let world = World::after(seed, steps);
+    let journal = journal_of(&world);
+    (tempfile::tempdir().unwrap(), world, journal)
+}
+
+fn go_on(world: &mut World, journal: &Journal, steps: usize) {
+    let before = world.records.len();
+    (0..steps).for_each(|_| world.step());
+    append(journal, &world.records[before..]);
+}
+
+#[test]
+fn it_follows_what_is_recorded_and_makes_it_durable() {
+    let (dir, mut world, journal) = begin(31, 300);
+    let history = filled(dir.path(), &journal);
+    check(&history, &world);
+    go_on(&mut world, &journal, 500);
+    caught_up(&history, &journal);
+    check(&history, &world);
+    let began = std::time::Instant::now();
+    while history.durable() < world.last() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it is never synced");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_is_waited_for_no_longer_than_patience_lasts() {
+    let (dir, world, journal) = begin(33, 50);
+    let history = filled(dir.path(), &journal);
+    let behind = wait(history.caught_up(world.last().next(), Duration::from_millis(20)));
+    assert_eq!(behind, Err(HistoryError::Behind { applied: world.last(), wanted: world.last().next() }));
+    let too_far = History::open(options(&dir.path().join("other"))).unwrap().start(&journal, world.last().next());
+    assert!(matches!(too_far, Err(HistoryError::Behind { .. })), "{too_far:?}");
+}
+
+#[test]
+fn a_reader_does_not_see_what_comes_after_it() {
+    let (dir, mut world, journal) = begin(35, 200);
+    let history = filled(dir.path(), &journal);
+    let (reader, before) = (history.reader(), world.last());
+    let day = world.timeline.day_of(world.now);
+    let sums = reader.day(Clock::Recorded, day).unwrap();
+    go_on(&mut world, &journal, 200);
+    caught_up(&history, &journal);
+    assert_eq!((reader.applied(), reader.day(Clock::Recorded, day).unwrap()), (before, sums));
+    assert_eq!(reader.events(Position::end_of(before), &Wanted::default(), 9).unwrap().items, []);
+    assert_eq!(history.reader().applied(), world.last());
+}
+
+#[test]
+fn it_goes_on_after_a_stop_and_after_a_kill() {
+    let (dir, mut world, journal) = begin(37, 300);
+    for round in 0..4 {
+        let history = filled(dir.path(), &journal);
+        check(&history, &world);
+        if round % 2 == 0 {
+            history.stop();
+            assert_eq!(history.durable(), world.last());
+        }
+        drop(history);
+        go_on(&mut world, &journal, 300);
+    }
+    assert_eq!(rows(&filled(dir.path(), &journal), &world), rows(&filled(&dir.path().join("new"), &journal), &world));
+}
+
+#[test]
+fn it_ends_with_the_journal_and_can_still_be_read() {
+    let (dir, world, journal) = begin(39, 100);
+    let history = filled(dir.path(), &journal);
+    journal.close().unwrap();
+    history.stop();
+    history.stop();
+    check(&history, &world);
+}
+
+#[test]
+fn batches_of_any_size_make_the_same_rows() {
+    let (dir, world, journal) = begin(41, 800);
+    let sizes = [1, 900, 60_000, 4 << 20].map(|batch_bytes| {
+        let place = dir.path().join(batch_bytes.to_string());
+        let history = History::open(Options { batch_bytes, cached_merchants: 1, ..options(&place) }).unwrap();
+        history.start(&journal, journal.durable()).unwrap();
+        rows(&history, &world)
+    });
+    assert!(sizes.iter().all(|rows| *rows == sizes[0]));
+}
+
+#[test]
+fn the_history_of_another_directory_is_built_anew() {
+    let (dir, world, journal) = begin(43, 200);
+    filled(dir.path(), &journal).stop();
+    let other = World::after(44, 100);
+    let history = History::open(Options { directory_id: [2; 16], ..options(dir.path()) }).unwrap();
+    assert_eq!(history.applied(), Lsn::ZERO);
+    let journal = journal_of(&other);
+    history.start(&journal, journal.durable()).unwrap();
+    check(&history, &other);
+    assert_ne!(world.last(), other.last());
+}
+
+#[test]
+fn a_history_that_is_ahead_of_its_journal_is_built_anew() {
+    let (dir, mut world, journal) = begin(45, 200);
+    let (earlier, restored) = (world.records.clone(), open_journal(MemoryStore::new()));
+    append(&restored, &earlier[..earlier.len() / 2]);
+    filled(dir.path(), &journal).stop();
+    let history = filled(dir.path(), &restored);
+    assert_eq!(history.applied(), restored.durable());
+    history.stop();
+    // The journal went another way since, and is as long as it was.
+    drop(history);
+    go_on(&mut world, &journal, 50);
+    filled(dir.path(), &journal).stop();
+    let other = World::after(46, 800);
+    assert!(other.last() > world.last());
+    let journal = journal_of(&other);
+    check(&filled(dir.path(), &journal), &other);
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![dir.to_owned()], vec![]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Whether everything can be read, and is as it was. Damage may be met, and nothing else.
+fn is_whole(history: &History, world: &World) -> bool {
+    let mut whole = true;
+    let mut read = |outcome: Result<bool, HistoryError>| match outcome {
+        Ok(same) => assert!(same, "a read answers something else"),
+        Err(HistoryError::Damaged(_)) => whole = false,
+        Err(error) => panic!("{error}"),
+    };
+    for (fingerprint, known) in &world.known {
+        read(history.known(*fingerprint).map(|found| found.as_ref() == Some(known)));
+    }
+    let reader = history.reader();
+    for noted in &world.notes {
+        let (id, number) = (&noted.entry.merchant, noted.entry.number);
+        read(reader.entry(id, number).map(|entry| entry.as_ref() == Some(&noted.entry)));
+    }
+    whole
+}
+
+#[test]
+fn damage_in_any_file_is_noticed_or_does_no_harm() {
+    let (dir, world, journal) = begin(47, 300);
+    let history = filled(dir.path(), &journal);
+    history.owner.shared.trees().unwrap().write_out();
+    history.stop();
+    drop(history);
+    let whole = dir.path().join("whole");
+    fs::rename(dir.path().join("history"), &whole).unwrap();
+    let mut noticed = 0;
+    for (at, file) in files(&whole).into_iter().enumerate() {
+        let place = dir.path().join(at.to_string());
+        copy(&whole, &place.join("history"));
+        let target = place.join("history").join(file.strip_prefix(&whole).unwrap());
+        let mut bytes = fs::read(&target).unwrap();
+        let middle = bytes.len() / 2;
+        if at % 3 == 0 {
+            bytes.truncate(middle)
+        } else {
+            bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x55)
+        }
+        fs::write(&target, bytes).unwrap();
+        let opened = History::open(options(&place)).and_then(|history| {
+            history.start(&journal, journal.durable())?;
+            Ok(history)
+        });
+        if !opened.is_ok_and(|history| is_whole(&history, &world)) {
+            noticed += 1;
+            check(&filled(&place, &journal), &world);
+        }
+        fs::remove_dir_all(&place).unwrap();
+    }
+    assert!(noticed > 0, "no file with rows was damaged");
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+#[test]
+fn a_hole_at_the_end_is_noticed() {
+    let (dir, world, journal) = begin(49, 300);
+    for hole in 0..4 {
+        let history = filled(dir.path(), &journal);
+        let trees = history.owner.shared.trees().unwrap();
+        let noted = &world.notes[world.notes.len() - 20].entry;
+        let of = trees.merchants.get(noted.merchant.as_str()).unwrap().unwrap();
+        let of = u32::from_be_bytes((*of).try_into().unwrap());
+        match hole {
+            0 => trees.events.remove(super::super::keys::lsn(noted.lsn)).unwrap(),
+            1 => trees.entries.remove(super::super::keys::fact(of, noted.number)).unwrap(),
+            2 => trees.heads.remove(super::super::keys::merchant(of)).unwrap(),
+            _ => {
+                let key = noted.event.fact.key().map(|key| Fingerprint::of(super::KEY, &noted.merchant, key));
+                let any = world.known.keys().next().copied().unwrap();
+                trees.ids.remove(super::super::keys::id(key.unwrap_or(any))).unwrap();
+            }
+        }
+        drop((trees, history));
+        let history = History::open(options(dir.path())).unwrap();
+        assert_eq!(history.applied(), Lsn::ZERO, "hole {hole} is not noticed");
+        drop(history);
+    }
+    check(&filled(dir.path(), &journal), &world);
+}
+
+#[test]
+fn a_write_that_fails_is_tried_again_once_there_is_room() {
+    let (dir, mut world, journal) = begin(51, 100);
+    let history = filled(dir.path(), &journal);
+    history.owner.shared.fail_writes(true);
+    go_on(&mut world, &journal, 100);
+    let began = std::time::Instant::now();
+    while history.stats().stuck.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it is never stuck");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert!(history.reader().merchants(None, 9).is_ok(), "it can be read");
+    history.owner.shared.fail_writes(false);
+    caught_up(&history, &journal);
+    check(&history, &world);
+}
+
+#[test]
+fn it_follows_a_journal_in_files() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::after(53, 400));
+    let new = NewDirectory { id: [1; 16], fingerprint_key: super::KEY, attributes: vec![] };
+    let file_options = FileOptions { create: Some(new), segment_size: 64 << 10, ..FileOptions::default() };
+    let journal = open_journal(FileStore::open(&dir.path().join("data"), file_options).unwrap());
+    let history = filled(dir.path(), &journal);
+    append(&journal, &world.records);
+    caught_up(&history, &journal);
+    check(&history, &world);
+}
+
+#[test]
+fn what_contradicts_itself_ends_it() {
+    let (dir, mut world, journal) = begin(55, 100);
+    let history = filled(dir.path(), &journal);
+    journal.append(b"no record").unwrap();
+    journal.wait_durable_blocking(journal.last()).unwrap();
+    let outcome = wait(history.caught_up(journal.durable(), Duration::from_secs(30)));
+    assert!(matches!(outcome, Err(HistoryError::Failed(_))), "{outcome:?}");
+    assert!(history.stats().failed.is_some());
+    world.step();
+    assert_eq!(history.reader().applied(), Lsn::new(journal.durable().get() - 1));
+}
