@@ -350,6 +350,27 @@ fn standard_input_is_read_and_its_report_lies_where_it_was_called() {
 }
 
 #[test]
+fn a_merchant_with_as_many_orders_as_it_may_bring_is_imported_and_one_more_is_refused() {
+    let (root, _server, address) = served();
+    let bringing = |number: u32, count: u32| {
+        let order = |order: u32| {
+            json!({
+                "order_id": format!("{order:064}"), "price": "999999999999.99", "profit": "0.01",
+                "completed_at": "2026-01-04T21:00:00.123456Z", "cycle": "STANDARD",
+                "settles_at": "2026-01-11T00:00:00Z",
+            })
+        };
+        let orders: Vec<Value> = (0..count).map(order).collect();
+        json!({ "merchant_id": format!("m-{number}"), "orders": orders })
+    };
+    let lines = format!("{}\n{}\n", bringing(0, 10_000), bringing(1, 10_001));
+    let file = file(root.path(), "orders.jsonl", &lines);
+    assert_eq!(counts(&import(&file, &address, &[])), (1, 0, 1));
+    assert_eq!(refusals(&file)[0]["reason"], "TOO_MANY_ORDERS");
+    assert_eq!(counts(&import(&file, &address, &[])), (0, 1, 1));
+}
+
+#[test]
 fn a_line_that_no_server_takes_stops_nobody() {
     let (root, _server, address) = served();
     let mut huge = merchant(1);

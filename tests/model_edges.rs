@@ -12,9 +12,8 @@
 mod model;
 
 use Cycle::{Quick, Standard};
-use model::api::{
-    Classified, ClassifyRequest, Cycle, ImportRequest, ModelAnswer, ModelMargin, ModelRefusal, Modified, ModifyRequest,
-};
+use model::answers::{Classified, ModelAnswer, ModelMargin, Modified};
+use model::api::{ClassifyRequest, Cycle, ImportRequest, ModelRefusal, ModifyRequest};
 use model::plain::{DAY, HOUR, SECOND, cents, instant, is_id, money};
 use model::replay::written;
 use model::{Basis, Counts, Model, ModelPolicy};
@@ -208,7 +207,7 @@ fn a_known_order_is_answered_before_anything_else() {
     assert_eq!(refused(model.classify(&order("a", "10.01").profit("7.5"))), conflict("price"));
     assert_eq!(refused(model.classify(&order("a", "10"))), conflict("profit"));
     assert_eq!(refused(model.classify(&order("a", "10").profit("7.5").completed_at(at + 1))), conflict("completed_at"));
-    assert_eq!(refused(model.classify(&order("a", "10.001"))), ModelRefusal::MalformedPrice);
+    assert_eq!(refused(model.classify(&order("a", "10.001"))), ModelRefusal::Malformed { field: "price" });
     assert!(!classify(&mut model, order("g", "1")).replayed, "order ids and request ids are apart");
     assert!(model.classify(&ClassifyRequest::new("n", "a", "3")).is_ok(), "ids are a merchant's own");
 }
@@ -241,7 +240,7 @@ fn previews_and_refusals_leave_no_trace() {
     model.import(&ImportRequest { validate_only: true, ..ImportRequest::new("m", "i", "1", "1") }).unwrap();
     let late = ClassifyRequest { not_after: Some(model.now - 1), ..order("a", "10") };
     assert_eq!(refused(model.classify(&late)), ModelRefusal::NotAfterPassed);
-    assert_eq!(refused(model.classify(&order("a", "0"))), ModelRefusal::MalformedPrice);
+    assert_eq!(refused(model.classify(&order("a", "0"))), ModelRefusal::Malformed { field: "price" });
     assert_eq!(model, untouched);
     assert_eq!(refused(model.margin("m").map(ModelAnswer::Margin)), ModelRefusal::NotFound);
     let in_time = ClassifyRequest { not_after: Some(model.now), ..order("a", "10") };

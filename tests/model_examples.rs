@@ -12,10 +12,11 @@
 mod model;
 
 use Cycle::{Quick, Standard};
+use model::answers::{Classified, Effect, ModelAnswer, ModelMargin, Modified, ShownSplit};
 use model::api::{
-    Classified, ClassifyRequest, Cycle, ImportRequest, ModelAnswer, ModelMargin, Modified, ModifyRequest,
+    About, Action, Beneficiary, ClassifyRequest, Command, Cycle, Deduct, ImportRequest, ModifyRequest, Outcome,
 };
-use model::plain::{DAY, HOUR, instant};
+use model::plain::{DAY, instant};
 use model::{Counts, Model, ModelPolicy};
 
 const NOON: &str = "2025-03-10T12:00:00Z";
@@ -42,6 +43,40 @@ fn guarantee(model: &mut Model, dollars: u64) -> Modified {
 
 fn import(model: &mut Model, historical_profit: &str, available: &str) {
     model.import(&ImportRequest::new("m", "import", historical_profit, available)).unwrap();
+}
+
+/// Runs a command under an id of its own.
+fn act(model: &mut Model, action: Action) -> Effect {
+    let id = format!("id-{}", model.merchants["m"].kept.len());
+    act_as(model, &id, action)
+}
+
+fn act_as(model: &mut Model, id: &str, action: Action) -> Effect {
+    let answer = model.command(&Command::new("m", id, action)).unwrap();
+    model.check_invariants();
+    let ModelAnswer::Commanded(answer) = answer else { panic!("{answer:?}") };
+    answer.effect
+}
+
+fn deduct(model: &mut Model, id: &str, amount: &str) -> Effect {
+    let request = Deduct {
+        amount: amount.into(),
+        reason: 1,
+        about: Some(About::Dispute("case".into())),
+        beneficiary: Some(Beneficiary::Buyer),
+        note: String::new(),
+    };
+    act_as(model, id, Action::DeductMargin(request))
+}
+
+fn reverse(model: &mut Model, order: &str, amount: &str) -> Effect {
+    let (order_id, amount) = (order.into(), amount.into());
+    act(model, Action::ReverseOrder { order_id, amount, profit: None, reason: String::new() })
+}
+
+/// From releasing, from frozen, from available, to debt.
+fn split_of(split: &ShownSplit) -> [&str; 4] {
+    [&split.from_releasing, &split.from_frozen, &split.from_available, &split.to_debt]
 }
 
 fn margin(model: &Model) -> ModelMargin {
@@ -170,13 +205,51 @@ fn example_7_a_raise_takes_back_the_latest_due_first() {
     assert_eq!(balances(&model), ["500.00", "0.00", "0.00", "500.00"]);
 }
 
-/// The last sentence of example 8: the part of it that needs no deduction to be told.
+/// 1,000 guaranteed and frozen, 100 releasing, 50 available.
+fn before_example_8() -> Model {
+    let mut model = at_noon(ModelPolicy::default());
+    import(&mut model, "0", "1150");
+    guarantee(&mut model, 1_100);
+    guarantee(&mut model, 1_000);
+    assert_eq!(balances(&model), ["1000.00", "0.00", "100.00", "50.00"]);
+    model
+}
+
 #[test]
-fn example_8_income_repays_debt_before_it_fills_the_gap() {
-    let mut merchant = model::merchant::ModelMerchant { guarantee: 1_000_00, debt: 150_00, ..Default::default() };
-    merchant.gap_since = Some(0);
-    merchant.income(400_00);
-    assert_eq!((merchant.debt, merchant.frozen, merchant.gap(), merchant.available), (0, 250_00, 750_00, 0));
+fn example_8_a_deduction_takes_releasing_frozen_available_and_then_debt() {
+    let mut model = before_example_8();
+    let Effect::Deducted { split, refilled, appeal_until } = deduct(&mut model, "first", "900") else { panic!() };
+    assert_eq!(split_of(&split), ["100.00", "800.00", "0.00", "0.00"]);
+    assert_eq!((refilled.as_str(), appeal_until), ("50.00", model.now + 30 * DAY));
+    assert_eq!(balances(&model), ["250.00", "750.00", "0.00", "0.00"]);
+    let Effect::Deducted { split, refilled, .. } = deduct(&mut model, "second", "400") else { panic!() };
+    assert_eq!(split_of(&split), ["0.00", "250.00", "0.00", "150.00"]);
+    assert_eq!(refilled, "0.00");
+    assert_eq!(balances(&model), ["0.00", "1000.00", "0.00", "0.00"]);
+    assert_eq!((margin(&model).debt, margin(&model).debt_since), ("150.00".into(), Some(model.now)));
+    settle(&mut model, "400");
+    assert_eq!(balances(&model), ["250.00", "750.00", "0.00", "0.00"]);
+    assert_eq!((margin(&model).debt, margin(&model).debt_since), ("0.00".into(), None));
+}
+
+#[test]
+fn example_9_what_is_overturned_comes_back_as_income() {
+    let mut model = before_example_8();
+    deduct(&mut model, "first", "900");
+    deduct(&mut model, "second", "400");
+    act(&mut model, Action::OpenAppeal { deduction_id: "first".into(), statement: String::new() });
+    let resolve = Action::ResolveAppeal {
+        deduction_id: "first".into(),
+        outcome: Some(Outcome::Overturned),
+        amount: Some("300".into()),
+        reason: String::new(),
+    };
+    let Effect::AppealResolved { overturned, income } = act(&mut model, resolve) else { panic!() };
+    assert_eq!(overturned, "300.00");
+    let income = (income.to_debt.as_str(), income.to_gap.as_str(), income.to_available.as_str());
+    assert_eq!(income, ("150.00", "150.00", "0.00"));
+    assert_eq!(balances(&model), ["150.00", "850.00", "0.00", "0.00"]);
+    assert_eq!(margin(&model).debt, "0.00");
 }
 
 #[test]
@@ -201,13 +274,42 @@ fn example_10_five_days_of_downtime_settle_and_release_in_due_order() {
     assert_eq!((answer.receipt.day_total_before.as_str(), answer.cycle), ("0.00", Quick));
 }
 
-/// The part of example 12 that needs no reversal: a late order counts towards the day that was closed.
 #[test]
-fn example_12_a_late_order_is_charged_to_its_own_day() {
+fn example_11_the_profit_falls_with_the_price() {
+    let mut model = at_noon(ModelPolicy::default());
+    classify(&mut model, ClassifyRequest::new("m", "o", "100.00").profit("10.00"));
+    let mut falls = Vec::new();
+    for amount in ["33.33", "33.33", "33.34"] {
+        let Effect::Reversed { profit, charge, .. } = reverse(&mut model, "o", amount) else { panic!() };
+        assert_eq!(charge, None);
+        falls.push(profit);
+    }
+    assert_eq!(falls, ["3.33", "3.33", "3.34"]);
+    assert_eq!(margin(&model).pending_total, "0.00");
+
+    let other = classify(&mut model, ClassifyRequest::new("m", "other", "100.00").profit("10.00"));
+    model.advance(other.settles_at);
+    act(&mut model, Action::Withdraw { amount: "5".into(), reference: String::new() });
+    let mut charges = Vec::new();
+    for amount in ["33.33", "33.33", "33.34"] {
+        let Effect::Reversed { charge, .. } = reverse(&mut model, "other", amount) else { panic!() };
+        let charge = charge.unwrap();
+        charges.push((charge.from_available, charge.to_debt));
+    }
+    let expected = [("3.33", "0.00"), ("1.67", "1.66"), ("0.00", "3.34")];
+    assert_eq!(charges, expected.map(|(available, debt)| (available.into(), debt.into())));
+    assert_eq!((margin(&model).debt.as_str(), margin(&model).historical_profit.as_str()), ("5.00", "0.00"));
+}
+
+#[test]
+fn example_12_a_day_that_is_over_keeps_its_total() {
     let mut model = Model::new(ModelPolicy::default(), instant("2025-03-10T23:50:00Z"));
     guarantee(&mut model, 100);
-    classify(&mut model, ClassifyRequest::new("m", "o-1", "60"));
-    model.advance(model.now + HOUR * 2 / 3);
+    assert_eq!(classify(&mut model, ClassifyRequest::new("m", "o-1", "60")).cycle, Quick);
+    model.advance(instant("2025-03-11T00:20:00Z"));
+    let Effect::Reversed { uncounted, .. } = reverse(&mut model, "o-1", "60") else { panic!() };
+    assert_eq!(uncounted, "0.00");
+    model.advance(instant("2025-03-11T00:30:00Z"));
     let late = ClassifyRequest::new("m", "o-2", "50").completed_at(instant("2025-03-10T23:55:00Z"));
     let answer = classify(&mut model, late);
     assert_eq!((answer.cycle, answer.receipt.day_total_before.as_str()), (Standard, "60.00"));

@@ -357,6 +357,12 @@ impl Engine {
         checkpoint::write(self)
     }
 
+    /// Lets go of decided facts that the archive knows for good, once there are more in memory than there should be. Answers how
+    /// many went. The background does so by itself.
+    pub fn let_go(&self) -> usize {
+        self.decided.evict(self.max_recent, self.journal.last())
+    }
+
     /// The journal, for waiting on positions.
     pub const fn journal(&self) -> &Journal {
         &self.journal

@@ -45,7 +45,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::view`].
     pub async fn margin(&self, merchant: &MerchantId) -> Result<Margin, EngineError> {
-        self.view(merchant).await.map(|view| view.margin())
+        let _permit = self.permit()?;
+        self.once_durable(self.read_margin(merchant)).await
+    }
+
+    /// The balances of a merchant as of now, not to be told before the journal is durable up to [`Submitted::rests_on`].
+    pub fn read_margin(&self, merchant: &MerchantId) -> Submitted<Margin> {
+        let Submitted { result, rests_on } = self.look_at(merchant);
+        Submitted { result: result.map(|view| view.margin()), rests_on }
     }
 
     /// Looks at many merchants, each as of its own instant; those that were never opened are left out.

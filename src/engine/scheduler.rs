@@ -104,7 +104,7 @@ fn run_checkpoints(engine: &Engine) {
     let mut covered = 0;
     let mut pause = TICK;
     while engine.signals.checkpoint.wait(pause) {
-        let evicted = engine.decided.evict(engine.max_recent, engine.journal.last());
+        let evicted = engine.let_go();
         if evicted > 0 {
             tracing::debug!(evicted, "decided facts left memory; the history knows them");
         }

@@ -68,7 +68,7 @@ async fn while_it_starts_it_is_not_serving_under_any_name() {
 #[tokio::test]
 async fn errors_of_the_transport_have_a_reason_too() {
     let (channel, _, _opening, _task) = starting().await;
-    let request = ClassifyOrderRequest { order_id: "x".repeat(70_000), ..ClassifyOrderRequest::default() };
+    let request = ClassifyOrderRequest { order_id: "x".repeat(5 << 20), ..ClassifyOrderRequest::default() };
     let mut client = order_service_client::OrderServiceClient::new(channel.clone());
     let status = client.classify_order(request).await.unwrap_err();
     assert_eq!((status.code(), &*reason(&status)), (Code::OutOfRange, "MESSAGE_TOO_LARGE"), "{status}");

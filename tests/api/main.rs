@@ -10,7 +10,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
+mod commands;
 mod errors;
 mod faults;
+mod imports;
+mod policies;
 mod process;
+mod reads;
+mod refusals;
 mod rules;

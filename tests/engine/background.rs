@@ -137,7 +137,8 @@ fn repeat(store: &MemoryStore) -> Rig {
                         Some(again.engine.submit(&request).result.err())
                     }
                     Kind::GuaranteeModified(fact) => {
-                        let request = guarantee(&merchant.merchant_id, &fact.request_id, fact.guarantee / 100);
+                        let request =
+                            guarantee(&merchant.merchant_id, &fact.request_id, fact.change.unwrap().guarantee / 100);
                         Some(again.engine.submit(&request).result.err())
                     }
                     _ => None,

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod archive;
 mod background;
 mod checkpoints;
 mod due;

@@ -149,8 +149,7 @@ pub(crate) fn guarantee(merchant: &str, name: &str, dollars: u64) -> Request<Mod
 /// A merchant that brings along some available money, and no profit.
 pub(crate) fn import(merchant: &str, name: &str, dollars: u64) -> Request<ImportMerchant> {
     let request_id = tplus::domain::RequestId::parse(name).expect("an id");
-    let command =
-        ImportMerchant { request_id, historical_profit: Money::ZERO, available: Money::from_dollars(dollars) };
+    let command = ImportMerchant { available: Money::from_dollars(dollars), ..ImportMerchant::empty(request_id) };
     request(merchant, command)
 }
 

@@ -1,5 +1,8 @@
-//! What is asked and what is answered, as plain data: amounts are texts with exactly two decimals, instants are
-//! microseconds since 1970. Field by field the answers follow the public API, so that a driver compares them whole.
+//! What is asked, as plain data: amounts are texts as they are written on the wire, instants are microseconds since 1970. Field by
+//! field the requests follow the public API, so that a driver sends them as they are.
+
+use super::policy::ModelPolicy;
+use super::reads::Query;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cycle {
@@ -13,9 +16,15 @@ pub enum Request {
     Classify(ClassifyRequest),
     Modify(ModifyRequest),
     Import(ImportRequest),
+    /// Any other command about a merchant.
+    Command(Command),
+    SetPolicy(PolicyRequest),
+    /// GetMargin as of now.
     Read {
         merchant_id: String,
     },
+    /// Any other question.
+    Ask(Query),
     /// Move the manual clock to this instant, never before now.
     Advance {
         to: i64,
@@ -53,134 +62,122 @@ pub struct ImportRequest {
     pub request_id: String,
     pub historical_profit: Option<String>,
     pub available: Option<String>,
+    pub debt: Option<String>,
+    /// Whole dollars.
+    pub guarantee: u64,
+    pub frozen: Option<String>,
+    pub releasing: Vec<ImportedRelease>,
+    pub pending: Vec<ImportedPending>,
+    pub orders: Vec<ImportedOrder>,
     pub validate_only: bool,
     pub not_after: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelAnswer {
-    Classified(Classified),
-    Modified(Modified),
-    Imported(Imported),
-    Margin(ModelMargin),
-    Advanced { now: i64 },
-    Done,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub policy_version: u64,
-    pub multiple: u32,
-    pub quota: String,
-    pub day_total_before: String,
-    pub day_total_after: String,
-    pub remaining: String,
-    pub resets_at: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Classified {
-    pub cycle: Cycle,
-    pub settles_at: i64,
-    pub completed_at: i64,
-    pub replayed: bool,
-    pub receipt: Receipt,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownRelease {
+pub struct ImportedRelease {
     pub amount: String,
-    pub created_at: i64,
-    pub due_at: i64,
+    pub due_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Modified {
-    pub guarantee: String,
-    pub previous_guarantee: String,
-    pub frozen: String,
-    pub gap: String,
-    pub available: String,
-    pub taken_from_releasing: String,
-    pub taken_from_available: String,
-    pub release: Option<ShownRelease>,
-    pub modified_at: i64,
-    pub replayed: bool,
-    pub receipt: Receipt,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
-    pub historical_profit: String,
-    pub available: String,
-    pub multiple: u32,
-    pub policy_version: u64,
-    pub imported_at: i64,
-    pub replayed: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelMargin {
-    pub merchant_id: String,
-    pub as_of: i64,
-    pub guarantee: String,
-    pub frozen: String,
-    pub gap: String,
-    pub gap_since: Option<i64>,
-    /// First due first, then first created.
-    pub releasing: Vec<ShownRelease>,
-    pub releasing_total: String,
-    pub available: String,
-    /// First due first, then the older day, then QUICK.
-    pub pending: Vec<ShownPending>,
-    pub pending_total: String,
-    pub debt: String,
-    pub historical_profit: String,
-    pub multiple: u32,
-    pub next_multiple: Option<ShownNextMultiple>,
-    pub quota: ShownQuota,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownPending {
-    pub settles_at: i64,
-    pub cycle: Cycle,
-    /// The instant the settlement day of completion starts at.
-    pub completed_day: i64,
+pub struct ImportedPending {
+    pub settles_at: Option<i64>,
+    pub cycle: Option<Cycle>,
     pub orders: u64,
     pub profit: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownNextMultiple {
-    pub multiple: u32,
-    pub above: String,
-    pub missing: String,
+pub struct ImportedOrder {
+    pub order_id: String,
+    pub price: String,
+    pub profit: Option<String>,
+    pub completed_at: Option<i64>,
+    pub cycle: Option<Cycle>,
+    pub settles_at: Option<i64>,
+}
+
+/// A command about a merchant that is safe to repeat by its request_id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    pub merchant_id: String,
+    pub request_id: String,
+    pub action: Action,
+    pub validate_only: bool,
+    pub not_after: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownQuota {
-    pub limit: String,
-    pub limit_by_frozen: String,
-    pub limit_by_guarantee: String,
-    pub used_all: String,
-    pub used_quick: String,
-    pub remaining: String,
-    pub resets_at: i64,
-    pub policy_version: u64,
+pub enum Action {
+    ReverseOrder { order_id: String, amount: String, profit: Option<String>, reason: String },
+    PayMargin { amount: String, reference: String },
+    ReturnPayment { payment_id: String, reason: String },
+    Withdraw { amount: String, reference: String },
+    FailWithdrawal { withdrawal_id: String, reason: String },
+    AdjustBalance { direction: Option<Direction>, amount: String, reason: String, reference: String },
+    DeductMargin(Deduct),
+    OpenAppeal { deduction_id: String, statement: String },
+    ResolveAppeal { deduction_id: String, outcome: Option<Outcome>, amount: Option<String>, reason: String },
+    PlaceHold { reason: String },
+    LiftHold { hold_id: String, reason: String },
+    SetCategories { categories: Vec<String> },
+    CloseMerchant { reason: String },
+    ReopenMerchant { reason: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deduct {
+    pub amount: String,
+    /// As it is numbered on the wire, 1 to 6.
+    pub reason: i32,
+    pub about: Option<About>,
+    pub beneficiary: Option<Beneficiary>,
+    pub note: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Order(String),
+    Dispute(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beneficiary {
+    Buyer,
+    Platform,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Credit,
+    Debit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Upheld,
+    Overturned,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRequest {
+    pub policy: ModelPolicy,
+    pub effective_at: Option<i64>,
+    /// 0: do not compare.
+    pub expected_version: u64,
+    pub reason: String,
+    pub request_id: String,
+    pub validate_only: bool,
+    pub not_after: Option<i64>,
 }
 
 /// Why a request was refused; nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModelRefusal {
-    MalformedMerchantId,
-    MalformedOrderId,
-    MalformedRequestId,
-    MalformedPrice,
-    MalformedProfit,
-    MalformedGuarantee,
-    MalformedHistoricalProfit,
-    MalformedAvailable,
+    /// Missing, malformed or out of bounds.
+    Malformed {
+        field: &'static str,
+    },
     /// A known id with other content. A request_id that another method has used differs in `request_id`.
     Conflict {
         field: &'static str,
@@ -188,50 +185,90 @@ pub enum ModelRefusal {
     NotAfterPassed,
     TooOld,
     TooFarAhead,
+    /// The merchant was never opened.
     NotFound,
+    /// The order, payment, withdrawal, deduction, appeal, hold, release, entry or version does not exist.
+    Unknown {
+        field: &'static str,
+    },
+    /// The instant lies in the future.
+    OutOfRange,
     MerchantExists,
     TooManyReleases,
+    TooManyHolds,
+    TooManyAppeals,
+    TooManyCategories,
+    TooManyImported {
+        field: &'static str,
+    },
     GuaranteeAboveMaximum,
+    BelowRequired,
+    NoCleanRecord,
+    /// Raising while closing, or closing again.
+    ClosingAlready,
+    NotClosing,
+    /// What an import says does not fit the present time.
+    Untimely {
+        field: &'static str,
+    },
+    /// More than is left of the order.
+    MoreThanLeft {
+        field: &'static str,
+    },
+    NotAvailable,
+    Held,
+    /// Returned, failed, lifted, appealed against or resolved before.
+    DoneAlready {
+        field: &'static str,
+    },
+    AppealWindowPassed,
+    MoreThanDeducted,
+    OtherVersion,
+    PolicyTooEarly,
+    NotBetweenDays,
 }
 
 impl ModelRefusal {
     /// The gRPC status code the public API promises for it.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::MalformedMerchantId
-            | Self::MalformedOrderId
-            | Self::MalformedRequestId
-            | Self::MalformedPrice
-            | Self::MalformedProfit
-            | Self::MalformedGuarantee
-            | Self::MalformedHistoricalProfit
-            | Self::MalformedAvailable => "INVALID_ARGUMENT",
+            Self::Malformed { .. } => "INVALID_ARGUMENT",
             Self::Conflict { .. } => "ALREADY_EXISTS",
-            Self::NotFound => "NOT_FOUND",
-            Self::NotAfterPassed
-            | Self::TooOld
-            | Self::TooFarAhead
-            | Self::MerchantExists
-            | Self::TooManyReleases
-            | Self::GuaranteeAboveMaximum => "FAILED_PRECONDITION",
+            Self::NotFound | Self::Unknown { .. } => "NOT_FOUND",
+            Self::OtherVersion => "ABORTED",
+            Self::OutOfRange => "OUT_OF_RANGE",
+            _ => "FAILED_PRECONDITION",
         }
     }
 
     /// The field of the request it is about.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::MalformedMerchantId => Some("merchant_id"),
-            Self::MalformedOrderId => Some("order_id"),
-            Self::MalformedRequestId => Some("request_id"),
-            Self::MalformedPrice => Some("price"),
-            Self::MalformedProfit => Some("profit"),
-            Self::MalformedHistoricalProfit => Some("historical_profit"),
-            Self::MalformedAvailable => Some("available"),
-            Self::MalformedGuarantee | Self::GuaranteeAboveMaximum | Self::TooManyReleases => Some("guarantee"),
-            Self::Conflict { field } => Some(field),
+            Self::Malformed { field }
+            | Self::Conflict { field }
+            | Self::Unknown { field }
+            | Self::TooManyImported { field }
+            | Self::Untimely { field }
+            | Self::MoreThanLeft { field }
+            | Self::DoneAlready { field } => Some(field),
+            Self::GuaranteeAboveMaximum | Self::BelowRequired => Some("guarantee"),
             Self::NotAfterPassed => Some("not_after"),
             Self::TooOld | Self::TooFarAhead => Some("completed_at"),
-            Self::NotFound | Self::MerchantExists => None,
+            Self::TooManyCategories => Some("categories"),
+            Self::NotAvailable | Self::MoreThanDeducted => Some("amount"),
+            Self::OtherVersion => Some("expected_version"),
+            Self::PolicyTooEarly | Self::NotBetweenDays => Some("effective_at"),
+            Self::NotFound
+            | Self::OutOfRange
+            | Self::MerchantExists
+            | Self::TooManyReleases
+            | Self::TooManyHolds
+            | Self::TooManyAppeals
+            | Self::NoCleanRecord
+            | Self::ClosingAlready
+            | Self::NotClosing
+            | Self::Held
+            | Self::AppealWindowPassed => None,
         }
     }
 }
@@ -269,6 +306,32 @@ impl ImportRequest {
             historical_profit: Some(historical_profit.into()),
             available: Some(available.into()),
             ..Self::default()
+        }
+    }
+}
+
+impl Command {
+    pub fn new(merchant_id: &str, request_id: &str, action: Action) -> Self {
+        Self {
+            merchant_id: merchant_id.into(),
+            request_id: request_id.into(),
+            action,
+            validate_only: false,
+            not_after: None,
+        }
+    }
+}
+
+impl PolicyRequest {
+    pub fn new(request_id: &str, policy: ModelPolicy) -> Self {
+        Self {
+            policy,
+            effective_at: None,
+            expected_version: 0,
+            reason: String::new(),
+            request_id: request_id.into(),
+            validate_only: false,
+            not_after: None,
         }
     }
 }

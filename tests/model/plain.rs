@@ -22,6 +22,11 @@ pub fn money(cents: i128) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
+/// Writes cents that may be below 0.
+pub fn signed(cents: i128) -> String {
+    if cents < 0 { format!("-{}", money(-cents)) } else { money(cents) }
+}
+
 /// Reads back what [`money`] wrote, of any length.
 pub fn amount(shown: &str) -> i128 {
     shown.replace('.', "").parse().unwrap()
@@ -47,4 +52,22 @@ pub fn instant(text: &str) -> i64 {
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     days += months[..month as usize - 1].iter().sum::<i64>();
     days * DAY + (number(11, 13) * 3_600 + number(14, 16) * 60 + number(17, 19)) * SECOND
+}
+
+/// Writes a day, counted from 1970-01-01, as `2016-10-10`.
+pub fn date(day: i64) -> String {
+    let (mut year, mut month, mut left) = (1970, 1, day);
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = |year: i64, month: usize| match month {
+        2 if leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    while left >= length(year, month) {
+        left -= length(year, month);
+        (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    }
+    assert!(left >= 0, "before 1970");
+    format!("{year:04}-{month:02}-{:02}", left + 1)
 }

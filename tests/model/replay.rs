@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::api::{ClassifyRequest, Cycle, ModelAnswer, ModelRefusal, ModifyRequest};
+use super::answers::ModelAnswer;
+use super::api::{ClassifyRequest, Cycle, ModelRefusal, ModifyRequest};
 use super::merchant::ModelMerchant;
 use super::plain::{SECOND, cents, instant, money};
 use super::{Model, ModelPolicy};

@@ -4,14 +4,17 @@
 //! sent before. [`Executor::execute`] resolves it against the model's own state, so a step list can be cut down anywhere
 //! by shrinking and still makes sense. What comes out is a concrete [`Request`] and the model's answer to it.
 
-use super::api::{ClassifyRequest, ImportRequest, ModelAnswer, ModelRefusal, ModifyRequest, Request};
+use super::answers::ModelAnswer;
+use super::api::{ClassifyRequest, Command, ImportRequest, ModelRefusal, ModifyRequest, PolicyRequest, Request};
+use super::moves::{Asking, Breakage, Brings, Move};
 use super::plain::{DAY, cents, money};
-use super::{Model, ModelPolicy};
+use super::{Limits, Model, ModelPolicy};
 
 /// A whole case: policy, where time starts, and what happens.
 #[derive(Debug, Clone)]
 pub struct Trace {
     pub policy: ModelPolicy,
+    pub limits: Limits,
     pub start: i64,
     pub steps: Vec<Step>,
 }
@@ -34,9 +37,24 @@ pub enum Step {
         merchant: u8,
         historical_profit: Option<String>,
         available: Option<String>,
+        brings: Brings,
         options: Options,
     },
-    /// Sends an earlier request again, counted backwards over all orders, modifications and imports sent so far.
+    /// Any other command about a merchant.
+    Command {
+        merchant: u8,
+        action: Move,
+        options: Options,
+    },
+    SetPolicy {
+        policy: Box<ModelPolicy>,
+        effective: Effective,
+        /// This many above the latest version; nothing: not compared.
+        expected: Option<i64>,
+        options: Options,
+    },
+    Ask(Asking),
+    /// Sends an earlier request again, counted backwards over all commands sent so far.
     Repeat {
         back: usize,
         alteration: Alteration,
@@ -59,6 +77,21 @@ pub struct Options {
     pub validate_only: bool,
     /// Microseconds from now.
     pub not_after: Option<i64>,
+}
+
+/// When a policy comes into force.
+#[derive(Debug, Clone)]
+pub enum Effective {
+    Omitted,
+    /// This many microseconds from now.
+    In(i64),
+    /// The start of the settlement day that many days on, and this many microseconds.
+    DayStart {
+        days: i64,
+        offset: i64,
+    },
+    /// This many microseconds after the latest version came or comes into force.
+    AfterLatest(i64),
 }
 
 #[derive(Debug, Clone)]
@@ -111,11 +144,13 @@ pub enum Alteration {
     Nothing,
     /// The same amounts, written with other zeros.
     Spelling,
-    /// Another price of an order, another guarantee, another historical profit of an import.
+    /// Another price of an order, another guarantee, another historical profit of an import, another amount.
     Amount,
-    /// Another profit of an order, another guarantee, another available balance of an import.
+    /// Another profit of an order, another guarantee, another available balance of an import, another reason.
     OtherAmount,
     OmitProfit,
+    /// Another order, payment, withdrawal, deduction or hold.
+    Subject,
     CompletedAt,
     OmitCompletedAt,
     /// The completion time that the first answer carried.
@@ -143,6 +178,9 @@ pub enum Flaw {
     Guarantee(u64),
     HistoricalProfit(String),
     Available(String),
+    Command(Move, Breakage),
+    /// A policy with something out of bounds.
+    Policy(u8),
 }
 
 #[derive(Debug, Clone)]
@@ -156,6 +194,10 @@ pub enum Jump {
     /// To the instant something next falls due for the merchant, and this many microseconds.
     NextDue {
         merchant: u8,
+        offset: i64,
+    },
+    /// To when the latest version of the policy comes into force, and this many microseconds.
+    NextPolicy {
         offset: i64,
     },
     /// To seven days after the last change of a guarantee, and this many microseconds.
@@ -175,7 +217,7 @@ pub struct Executed {
 #[derive(Debug, Clone)]
 pub struct Executor {
     pub model: Model,
-    sent: Vec<Request>,
+    pub(super) sent: Vec<Request>,
     last_change: Option<i64>,
 }
 
@@ -185,13 +227,18 @@ pub fn merchant_name(merchant: u8) -> String {
 
 impl Executor {
     pub fn new(policy: ModelPolicy, start: i64) -> Self {
-        Self { model: Model::new(policy, start), sent: Vec::new(), last_change: None }
+        Self::of(&Trace { policy, limits: Limits::default(), start, steps: Vec::new() })
+    }
+
+    pub fn of(trace: &Trace) -> Self {
+        let model = Model::with_limits(trace.policy.clone(), trace.start, trace.limits);
+        Self { model, sent: Vec::new(), last_change: None }
     }
 
     pub fn execute(&mut self, step: &Step) -> Executed {
         let request = self.resolve(step);
         let expected = self.model.handle(&request);
-        if matches!(request, Request::Classify(_) | Request::Modify(_) | Request::Import(_)) {
+        if is_command(&request) {
             self.sent.push(request.clone());
         }
         if let (Request::Modify(_), Ok(_)) = (&request, &expected) {
@@ -222,14 +269,43 @@ impl Executor {
                 validate_only: options.validate_only,
                 not_after: options.not_after.map(|offset| self.model.now + offset),
             }),
-            Step::Import { merchant, historical_profit, available, options } => Request::Import(ImportRequest {
-                merchant_id: merchant_name(*merchant),
-                request_id: self.fresh_request_id(),
-                historical_profit: historical_profit.clone(),
-                available: available.clone(),
-                validate_only: options.validate_only,
-                not_after: options.not_after.map(|offset| self.model.now + offset),
-            }),
+            Step::Import { merchant, historical_profit, available, brings, options } => {
+                let mut request = ImportRequest {
+                    merchant_id: merchant_name(*merchant),
+                    request_id: self.fresh_request_id(),
+                    historical_profit: historical_profit.clone(),
+                    available: available.clone(),
+                    validate_only: options.validate_only,
+                    not_after: options.not_after.map(|offset| self.model.now + offset),
+                    ..ImportRequest::default()
+                };
+                brings.add_to(&mut request, self.model.now);
+                Request::Import(request)
+            }
+            Step::Command { merchant, action, options } => {
+                let merchant_id = merchant_name(*merchant);
+                Request::Command(Command {
+                    action: action.resolve(&self.model.peek(&merchant_id)),
+                    merchant_id,
+                    request_id: self.fresh_request_id(),
+                    validate_only: options.validate_only,
+                    not_after: options.not_after.map(|offset| self.model.now + offset),
+                })
+            }
+            Step::SetPolicy { policy, effective, expected, options } => {
+                let latest = self.model.policies.latest();
+                let above = |by: i64| u64::try_from(latest.version as i64 + by).unwrap_or(0);
+                Request::SetPolicy(PolicyRequest {
+                    policy: (**policy).clone(),
+                    effective_at: self.effective(effective),
+                    expected_version: expected.map_or(0, above),
+                    reason: String::new(),
+                    request_id: self.fresh_request_id(),
+                    validate_only: options.validate_only,
+                    not_after: options.not_after.map(|offset| self.model.now + offset),
+                })
+            }
+            Step::Ask(asking) => Request::Ask(asking.resolve(&self.model)),
             Step::Repeat { back, alteration } => self.repeat(*back, *alteration),
             Step::Malformed { merchant, flaw } => self.malformed(*merchant, flaw),
             Step::Advance(jump) => Request::Advance { to: self.target(jump).max(self.model.now) },
@@ -240,16 +316,16 @@ impl Executor {
     }
 
     /// Orders and requests are counted apart, so that the same ids stand for both: their namespaces are apart.
-    fn fresh_order_id(&self) -> String {
+    pub(super) fn fresh_order_id(&self) -> String {
         format!("id-{}", self.sent.iter().filter(|request| matches!(request, Request::Classify(_))).count())
     }
 
-    fn fresh_request_id(&self) -> String {
+    pub(super) fn fresh_request_id(&self) -> String {
         format!("id-{}", self.sent.iter().filter(|request| !matches!(request, Request::Classify(_))).count())
     }
 
     fn completed(&self, completed: &Completed) -> Option<i64> {
-        let (policy, now) = (&self.model.policy, self.model.now);
+        let (policy, now) = (self.model.policy(), self.model.now);
         match completed {
             Completed::Omitted => None,
             Completed::Ago(by) => Some(now - by),
@@ -260,12 +336,12 @@ impl Executor {
     }
 
     fn price(&self, merchant: u8, price: &Price, completed_at: Option<i64>) -> String {
-        let policy = &self.model.policy;
+        let policy = self.model.policy();
         let state = self.model.peek(&merchant_name(merchant));
         let amount = match price {
             Price::Text(text) => return text.clone(),
             Price::QuotaLeft(more) => {
-                let day = policy.day_of(completed_at.unwrap_or(self.model.now));
+                let day = self.model.policies.day_of(completed_at.unwrap_or(self.model.now));
                 state.quota(policy) - state.day_total(day, policy.counts) + i128::from(*more)
             }
             Price::ToThreshold(more) => {
@@ -275,6 +351,19 @@ impl Executor {
             }
         };
         money(amount.clamp(1, cents("999999999999.99").unwrap()))
+    }
+
+    fn effective(&self, effective: &Effective) -> Option<i64> {
+        let now = self.model.now;
+        let latest = self.model.policies.latest();
+        match effective {
+            Effective::Omitted => None,
+            Effective::In(by) => Some(now + by),
+            Effective::DayStart { days, offset } => {
+                Some(latest.policy.start_of(latest.policy.day_of(now) + days) + offset)
+            }
+            Effective::AfterLatest(by) => Some(latest.effective_at + by),
+        }
     }
 
     fn guarantee(&self, merchant: u8, guarantee: &Guarantee) -> u64 {
@@ -289,155 +378,23 @@ impl Executor {
     }
 
     fn target(&self, jump: &Jump) -> i64 {
-        let (policy, now) = (&self.model.policy, self.model.now);
+        let (policy, now) = (self.model.policy(), self.model.now);
         match jump {
             Jump::By(by) => now + by,
             Jump::DayStart { days, offset } => policy.start_of(policy.day_of(now) + days) + offset,
             Jump::NextDue { merchant, offset } => {
-                self.model.peek(&merchant_name(*merchant)).next_due().unwrap_or(now) + offset
+                self.model.peek(&merchant_name(*merchant)).next_due(&self.model.policies).unwrap_or(now) + offset
             }
+            Jump::NextPolicy { offset } => self.model.policies.latest().effective_at + offset,
             Jump::SevenDaysAfterChange { offset } => self.last_change.unwrap_or(now) + 7 * DAY + offset,
-        }
-    }
-
-    fn repeat(&self, back: usize, alteration: Alteration) -> Request {
-        if self.sent.is_empty() {
-            return Request::Read { merchant_id: merchant_name(0) };
-        }
-        let earlier = &self.sent[self.sent.len() - 1 - back % self.sent.len()];
-        match earlier.clone() {
-            Request::Classify(request) => Request::Classify(self.altered_order(request, alteration)),
-            Request::Modify(request) if alteration == Alteration::OtherMethod => Request::Import(ImportRequest {
-                merchant_id: request.merchant_id,
-                request_id: request.request_id,
-                ..ImportRequest::default()
-            }),
-            Request::Import(request) if alteration == Alteration::OtherMethod => {
-                Request::Modify(ModifyRequest::new(&request.merchant_id, &request.request_id, 100))
-            }
-            Request::Modify(request) => Request::Modify(self.altered_modify(request, alteration)),
-            Request::Import(request) => Request::Import(self.altered_import(request, alteration)),
-            other => other,
-        }
-    }
-
-    fn altered_order(&self, mut request: ClassifyRequest, alteration: Alteration) -> ClassifyRequest {
-        let state = self.model.peek(&request.merchant_id);
-        let known = state.orders.iter().find(|order| order.id == request.order_id);
-        match alteration {
-            Alteration::Spelling => {
-                request.price = respelled(&request.price);
-                request.profit = Some(request.profit.map_or(request.price.clone(), |profit| respelled(&profit)));
-            }
-            Alteration::Amount => {
-                request.profit.get_or_insert(request.price.clone());
-                request.price = one_cent_off(&request.price);
-            }
-            Alteration::OtherAmount => {
-                request.profit = Some(one_cent_off(request.profit.as_ref().unwrap_or(&request.price)))
-            }
-            Alteration::OmitProfit => request.profit = None,
-            Alteration::CompletedAt => {
-                let used = known.map_or(self.model.now, |order| order.completed_at);
-                request.completed_at = Some(request.completed_at.unwrap_or(used) + 1);
-            }
-            Alteration::OmitCompletedAt => request.completed_at = None,
-            Alteration::AnsweredCompletedAt => request.completed_at = known.map(|order| order.completed_at),
-            _ => alter_common(
-                alteration,
-                self.model.now,
-                &mut request.merchant_id,
-                &mut request.validate_only,
-                &mut request.not_after,
-            ),
-        }
-        request
-    }
-
-    fn altered_modify(&self, mut request: ModifyRequest, alteration: Alteration) -> ModifyRequest {
-        match alteration {
-            Alteration::Amount | Alteration::OtherAmount => {
-                request.guarantee = request.guarantee.map(|dollars| dollars.max(1) - 1 + dollars % 2)
-            }
-            _ => alter_common(
-                alteration,
-                self.model.now,
-                &mut request.merchant_id,
-                &mut request.validate_only,
-                &mut request.not_after,
-            ),
-        }
-        request
-    }
-
-    fn altered_import(&self, mut request: ImportRequest, alteration: Alteration) -> ImportRequest {
-        match alteration {
-            Alteration::Spelling => {
-                request.historical_profit = Some(respelled(&request.historical_profit.unwrap_or_default()));
-                request.available = Some(respelled(&request.available.unwrap_or_default()));
-            }
-            Alteration::Amount => {
-                request.historical_profit = Some(one_cent_off(&request.historical_profit.unwrap_or_default()));
-            }
-            Alteration::OtherAmount => request.available = Some(one_cent_off(&request.available.unwrap_or_default())),
-            _ => alter_common(
-                alteration,
-                self.model.now,
-                &mut request.merchant_id,
-                &mut request.validate_only,
-                &mut request.not_after,
-            ),
-        }
-        request
-    }
-
-    fn malformed(&self, merchant: u8, flaw: &Flaw) -> Request {
-        let name = merchant_name(merchant);
-        let mut order = ClassifyRequest::new(&name, &self.fresh_order_id(), "10");
-        let mut modify = ModifyRequest::new(&name, &self.fresh_request_id(), 100);
-        let mut import = ImportRequest::new(&name, &self.fresh_request_id(), "0", "0");
-        match flaw.clone() {
-            Flaw::MerchantOfRead(text) => return Request::Read { merchant_id: text },
-            Flaw::MerchantOfOrder(text) => order.merchant_id = text,
-            Flaw::Order(text) => order.order_id = text,
-            Flaw::Price(text) => order.price = text,
-            Flaw::Profit(text) => order.profit = Some(text),
-            Flaw::ProfitAbovePrice => order.profit = Some("10.01".into()),
-            Flaw::MerchantOfModify(text) => modify.merchant_id = text,
-            Flaw::RequestOfModify(text) => modify.request_id = text,
-            Flaw::NoGuarantee => modify.guarantee = None,
-            Flaw::Guarantee(dollars) => modify.guarantee = Some(dollars),
-            Flaw::MerchantOfImport(text) => import.merchant_id = text,
-            Flaw::RequestOfImport(text) => import.request_id = text,
-            Flaw::HistoricalProfit(text) => import.historical_profit = Some(text),
-            Flaw::Available(text) => import.available = Some(text),
-        }
-        match flaw {
-            Flaw::MerchantOfModify(_) | Flaw::RequestOfModify(_) | Flaw::NoGuarantee | Flaw::Guarantee(_) => {
-                Request::Modify(modify)
-            }
-            Flaw::MerchantOfImport(_) | Flaw::RequestOfImport(_) | Flaw::HistoricalProfit(_) | Flaw::Available(_) => {
-                Request::Import(import)
-            }
-            _ => Request::Classify(order),
         }
     }
 }
 
-fn alter_common(
-    alteration: Alteration,
-    now: i64,
-    merchant_id: &mut String,
-    validate_only: &mut bool,
-    not_after: &mut Option<i64>,
-) {
-    *validate_only = false; // a preview repeated like this becomes the first real request with its id
-    match alteration {
-        Alteration::OtherMerchant => *merchant_id = merchant_name(u8::from(*merchant_id == merchant_name(0))),
-        Alteration::ValidateOnly => *validate_only = true,
-        Alteration::NotAfterPassed => *not_after = Some(now - 1),
-        _ => {}
-    }
+/// Whether it may change anything, and is to be safe to repeat.
+pub fn is_command(request: &Request) -> bool {
+    use Request::{Classify, Command, Import, Modify, SetPolicy};
+    matches!(request, Classify(_) | Modify(_) | Import(_) | Command(_) | SetPolicy(_))
 }
 
 fn profit_text(profit: &Profit, price: &str) -> Option<String> {
@@ -450,18 +407,6 @@ fn profit_text(profit: &Profit, price: &str) -> Option<String> {
     }
 }
 
-/// Another amount, a cent away.
-fn one_cent_off(text: &str) -> String {
-    let amount = cents(text).unwrap_or(0);
-    money(if amount > 1 { amount - 1 } else { amount + 1 })
-}
-
-/// The same amount with all the zeros there can be.
-fn respelled(text: &str) -> String {
-    let amount = cents(text).unwrap_or(0);
-    format!("{:012}.{:02}", amount / 100, amount % 100)
-}
-
 /// Raises once and lowers a dollar at a time until the limit of open releases refuses, and once more seven days later,
 /// when there is room again.
 pub fn release_limit_steps(limit: u64) -> Vec<Step> {
@@ -471,6 +416,7 @@ pub fn release_limit_steps(limit: u64) -> Vec<Step> {
             merchant: 0,
             historical_profit: None,
             available: Some((limit + 10).to_string()),
+            brings: Brings::default(),
             options: Options::default(),
         },
         modify(Guarantee::Dollars(limit + 10)),

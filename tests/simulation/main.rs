@@ -2,9 +2,11 @@
 //! reaches, with crashes, restarts and checkpoints in between, and with the background task on and off.
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod ask;
 #[path = "../model/mod.rs"]
 mod model;
 mod partition;
+mod send;
 mod wire;
 
 use model::{
@@ -18,8 +20,8 @@ use proptest::prelude::*;
 /// Runs a trace on the model and on two engines that differ only in whether the background task does its work, and compares
 /// after every step.
 fn follow(trace: &Trace) {
-    let mut expectation = Executor::new(trace.policy.clone(), trace.start);
-    let mut engines = [Background::Off, Background::Eager].map(|work| Partition::new(&trace.policy, trace.start, work));
+    let mut expectation = Executor::of(trace);
+    let mut engines = [Background::Off, Background::Eager].map(|work| Partition::new(trace, work));
     for (n, step) in trace.steps.iter().enumerate() {
         let Executed { request, expected } = expectation.execute(step);
         for engine in &mut engines {
@@ -43,7 +45,7 @@ fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
                 let expected = expectation.model.margin(merchant);
                 let read = engine.answer(&Request::Read { merchant_id: merchant.clone() });
                 let expected =
-                    expected.map(model::api::ModelAnswer::Margin).map_err(|refusal: ModelRefusal| refusal.into());
+                    expected.map(model::answers::ModelAnswer::Margin).map_err(|refusal: ModelRefusal| refusal.into());
                 assert_eq!(read, expected, "{merchant}, restarted: {restart}");
             }
         }
@@ -53,7 +55,7 @@ fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
 /// How many traces: `TPLUS_TRACES`, or a few that take seconds.
 fn cases() -> ProptestConfig {
     let cases = std::env::var("TPLUS_TRACES").ok().and_then(|count| count.parse().ok()).unwrap_or(48);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig { failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::with_cases(cases) }
 }
 
 proptest! {
@@ -76,5 +78,5 @@ proptest! {
 fn a_thousand_releases_are_open_and_no_more() {
     let policy = model::ModelPolicy::default();
     let steps = model::trace::release_limit_steps(1_000);
-    follow(&Trace { policy, start: 1_767_258_000_000_000, steps });
+    follow(&Trace { policy, limits: model::Limits::default(), start: 1_767_258_000_000_000, steps });
 }

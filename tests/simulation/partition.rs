@@ -6,23 +6,16 @@ use tokio::runtime::Runtime;
 use tonic::Status;
 use tplus::{
     clock::{Clock, ManualClock},
-    domain::{Calendar, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
+    domain::{Calendar, Category, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
     engine::{Engine, Options},
     grpc::{EngineSlot, Services},
     journal::{MemoryStore, Unsynced},
-    proto::v1::{
-        AdvanceClockRequest, GetMarginRequest, clock_service_server::ClockService as _,
-        guarantee_service_server::GuaranteeService as _, margin_service_server::MarginService as _,
-        merchant_service_server::MerchantService as _, order_service_server::OrderService as _,
-    },
 };
 
 use crate::{
-    model::{
-        Basis, Counts, ModelPolicy,
-        api::{ModelAnswer, Request},
-    },
-    wire::{self, Refusal},
+    ask::ask,
+    model::{self, Basis, Counts, ModelPolicy, answers::ModelAnswer, api::Request, trace::Trace},
+    wire::Refusal,
 };
 
 /// Whether what is due is also done when nobody asks.
@@ -46,11 +39,10 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(policy: &ModelPolicy, start: i64, background: Background) -> Self {
+    pub(crate) fn new(trace: &Trace, background: Background) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let store = MemoryStore::new();
-        let limits = Limits { open_releases: policy.max_releases };
-        let policy = policy_of(policy);
+        let (limits, policy, start) = (limits_of(trace.limits), policy_of(&trace.policy), trace.start);
         let engine = open(&store, &policy, limits, start);
         let services = services(&engine);
         Self { runtime, store, engine, services, policy, limits, start, background, restarts: 0 }
@@ -101,26 +93,6 @@ impl Drop for Partition {
     }
 }
 
-async fn ask(services: &Services, request: &Request) -> Result<ModelAnswer, Status> {
-    Ok(match request {
-        Request::Classify(order) => {
-            wire::classified(services.classify_order(wire::classify(order)).await?.into_inner())
-        }
-        Request::Modify(change) => wire::modified(services.modify_guarantee(wire::modify(change)).await?.into_inner()),
-        Request::Import(import) => wire::imported(services.import_merchant(wire::import(import)).await?.into_inner()),
-        Request::Read { merchant_id } => {
-            let request = GetMarginRequest { merchant_id: merchant_id.clone() };
-            wire::margin(services.get_margin(tonic::Request::new(request)).await?.into_inner())
-        }
-        Request::Advance { to } => {
-            let request = AdvanceClockRequest { to: Some(wire::timestamp(*to)) };
-            let answer = services.advance_clock(tonic::Request::new(request)).await?.into_inner();
-            ModelAnswer::Advanced { now: wire::instant(answer.now) }
-        }
-        Request::Restart | Request::Checkpoint => ModelAnswer::Done,
-    })
-}
-
 fn services(engine: &Arc<Engine>) -> Services {
     let slot = EngineSlot::new();
     slot.fill(Arc::clone(engine));
@@ -133,12 +105,26 @@ fn open(store: &MemoryStore, policy: &Policy, limits: Limits, start: i64) -> Arc
     Engine::open(Arc::new(store.clone()), [7; 16], clock, options).expect("opened").0
 }
 
+fn limits_of(limits: model::Limits) -> Limits {
+    Limits {
+        open_releases: limits.releases,
+        holds: limits.holds,
+        open_appeals: limits.appeals,
+        categories: limits.categories,
+        ..Limits::default()
+    }
+}
+
 fn policy_of(model: &ModelPolicy) -> Policy {
     let micros = |micros: i64| std::time::Duration::from_micros(micros.try_into().expect("not negative"));
+    let minimum = |(category, dollars): (&String, &u64)| {
+        (Category::parse(category).expect("a category"), Money::from_dollars(*dollars))
+    };
     let mut tiers: Vec<_> =
         model.tiers.iter().map(|&(above, multiple)| Tier { above: Money::from_cents(above), multiple }).collect();
     tiers.reverse();
     let policy = Policy {
+        base_multiple: model.base_multiple,
         tiers,
         counts: match model.counts {
             Counts::All => QuotaCounts::All,
@@ -149,9 +135,18 @@ fn policy_of(model: &ModelPolicy) -> Policy {
             Basis::Frozen => QuotaBasis::Frozen,
         },
         calendar: Calendar { day_start: micros(model.day_start) },
-        max_lateness: micros(model.max_lateness),
+        quick_days: model.quick_days.try_into().expect("few days"),
+        standard_days: model.standard_days.try_into().expect("few days"),
+        release_after: micros(model.release_after),
         max_guarantee: model.max_guarantee.map(Money::from_dollars),
-        ..Policy::default()
+        max_lateness: micros(model.max_lateness),
+        max_ahead: micros(model.max_ahead),
+        appeal_window: micros(model.appeal_window),
+        clean_record: model.clean_record.map(micros),
+        category_minimums: model.category_minimums.iter().map(minimum).collect(),
+        warn_gap_after: model.warn_gap_after.map(micros),
+        warn_debt_after: model.warn_debt_after.map(micros),
+        warn_quota_percent: model.warn_quota_percent,
     };
     policy.validated().expect("a policy")
 }

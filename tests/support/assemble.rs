@@ -5,9 +5,10 @@ use std::{path::Path, sync::Arc};
 use tplus::{
     clock::{Clock, EngineClock, ManualClock, OsTime},
     engine::{self, Engine},
+    history::{self, History},
     journal::{FileOptions, FileStore, NewDirectory},
     metrics::Metrics,
-    server::{OpenFailure, Opened, Recovered},
+    server::{OnDisk, OpenFailure, Opened, Recovered},
 };
 
 use super::Setup;
@@ -19,7 +20,14 @@ pub(super) fn open(setup: &Setup, directory: &Path, metrics: Arc<Metrics>) -> Re
     let options =
         FileOptions { segment_size: setup.segment_size, create: Some(create), faults, ..FileOptions::default() };
     let store = FileStore::open(directory, options)?;
+    let history = History::open(history::Options {
+        dir: directory.join("history"),
+        directory_id: [1; 16],
+        fingerprint_key: [2; 16],
+        ..history::Options::default()
+    })?;
     let options = engine::Options {
+        archive: Some(Arc::new(OnDisk(history.clone()))),
         limits: setup.limits,
         max_in_flight: setup.max_in_flight,
         shards: 16,
@@ -36,5 +44,5 @@ pub(super) fn open(setup: &Setup, directory: &Path, metrics: Arc<Metrics>) -> Re
         }
     };
     let (engine, _) = Engine::open(Arc::new(store), [2; 16], clock, options)?;
-    Ok(Opened { engine, data: directory.display().to_string(), recovered: Recovered::default() })
+    Ok(Opened { engine, history, data: directory.display().to_string(), recovered: Recovered::default() })
 }

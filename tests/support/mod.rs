@@ -118,6 +118,18 @@ impl TestServer {
         merchant_service_client::MerchantServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn margins(&self) -> margin_service_client::MarginServiceClient<Channel> {
+        margin_service_client::MarginServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn disputes(&self) -> dispute_service_client::DisputeServiceClient<Channel> {
+        dispute_service_client::DisputeServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn policies(&self) -> policy_service_client::PolicyServiceClient<Channel> {
+        policy_service_client::PolicyServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn clock(&self) -> clock_service_client::ClockServiceClient<Channel> {
         clock_service_client::ClockServiceClient::new(self.channel.clone())
     }
@@ -136,8 +148,7 @@ impl TestServer {
 
     pub(crate) async fn margin(&self, merchant: &str) -> Result<GetMarginResponse, Status> {
         let request = GetMarginRequest { merchant_id: merchant.into(), as_of: None };
-        let mut client = margin_service_client::MarginServiceClient::new(self.channel.clone());
-        client.get_margin(request).await.map(tonic::Response::into_inner)
+        self.margins().get_margin(request).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn now(&self) -> Timestamp {
