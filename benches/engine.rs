@@ -16,10 +16,12 @@ use std::{
 
 use divan::{Bencher, counter::ItemsCount};
 use support::{directory, engine, file_store, guarantee, order};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tplus::{
     engine::Engine,
+    history::{self, History},
     journal::MemoryStore,
     metrics::Metrics,
     proto::v1::{ClassifyOrderRequest, order_service_client::OrderServiceClient},
@@ -77,7 +79,7 @@ fn unary_over_loopback(bencher: Bencher<'_, '_>, in_flight: u64) {
     let runtime = Runtime::new().expect("a runtime");
     let dir = directory();
     let engine = engine(file_store(&dir));
-    let address = runtime.block_on(serve(Arc::clone(&engine)));
+    let address = runtime.block_on(serve(Arc::clone(&engine), &dir));
     let channels: Vec<_> = (0..4).map(|_| runtime.block_on(connect(address))).collect();
     let number = Arc::new(AtomicU64::new(0));
     let calls = if in_flight == 1 { 2_000 } else { 20_000 };
@@ -116,11 +118,14 @@ fn prepare(engine: &Engine) {
     }
 }
 
-async fn serve(engine: Arc<Engine>) -> SocketAddr {
+/// Serves an engine without following it: nothing of the history is asked.
+async fn serve(engine: Arc<Engine>, dir: &TempDir) -> SocketAddr {
     let options = ServerOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServerOptions::default() };
     let server = Server::bind(options, Arc::new(Metrics::new())).await.expect("a port");
     let address = server.address();
-    let opened = Opened { engine, data: "bench".into(), recovered: Recovered::default() };
+    let history = history::Options { dir: dir.path().join("history"), ..history::Options::default() };
+    let history = History::open(history).expect("a history");
+    let opened = Opened { engine, history, data: "bench".into(), recovered: Recovered::default() };
     let (ready, wait) = tokio::sync::oneshot::channel();
     let announce = move |_: &tplus::server::Banner| ready.send(()).expect("awaited");
     tokio::spawn(async move { server.run(move || Ok(opened), announce, std::future::pending()).await });

@@ -165,7 +165,7 @@ fn nothing_given_is_the_defaults() {
     assert_eq!((config.limits.categories, config.limits.imported_orders), (64, 10_000));
     assert_eq!(config.server.drain_deadline, Duration::from_secs(20));
     assert_eq!(config.log.format, LogFormat::Auto);
-    assert_eq!(config.log.filter, "info");
+    assert_eq!(config.log.filter, "info,fjall=warn,lsm_tree=warn");
 }
 
 #[test]

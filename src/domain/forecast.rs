@@ -56,3 +56,6 @@ impl Merchant {
         Forecast { available: self.available, items, held }
     }
 }
+
+#[cfg(test)]
+mod tests;

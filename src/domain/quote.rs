@@ -117,3 +117,6 @@ fn per_multiple(amount: Money, multiple: u32) -> Money {
 fn whole_dollars(amount: Money) -> Money {
     Money::from_cents((amount.cents() + 99) / 100 * 100)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,12 +9,15 @@ use tonic_health::{
 
 use crate::{grpc::Services, proto::v1};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 9] = [
     "",
     v1::order_service_server::OrderServiceServer::<Services>::NAME,
     v1::guarantee_service_server::GuaranteeServiceServer::<Services>::NAME,
     v1::margin_service_server::MarginServiceServer::<Services>::NAME,
     v1::merchant_service_server::MerchantServiceServer::<Services>::NAME,
+    v1::dispute_service_server::DisputeServiceServer::<Services>::NAME,
+    v1::policy_service_server::PolicyServiceServer::<Services>::NAME,
+    v1::event_service_server::EventServiceServer::<Services>::NAME,
     v1::clock_service_server::ClockServiceServer::<Services>::NAME,
 ];
 

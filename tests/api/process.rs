@@ -17,12 +17,15 @@ use tplus::proto::v1::{ClassifyOrderRequest, ClassifyOrderResponse};
 
 use crate::support::{Setup, TestServer, connect, get, guarantee, order, start_server, start_server_with};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 8] = [
     "tplus.v1.ClockService",
+    "tplus.v1.DisputeService",
+    "tplus.v1.EventService",
     "tplus.v1.GuaranteeService",
     "tplus.v1.MarginService",
     "tplus.v1.MerchantService",
     "tplus.v1.OrderService",
+    "tplus.v1.PolicyService",
 ];
 
 #[tokio::test]
@@ -41,7 +44,7 @@ async fn compressed_requests_are_read_and_bounded_like_others() {
     let server = start_server().await;
     let mut client = server.orders().send_compressed(CompressionEncoding::Gzip);
     assert!(client.classify_order(order("m", "o", "1")).await.is_ok());
-    let bomb = client.classify_order(order("m", &"x".repeat(1_000_000), "1")).await.unwrap_err();
+    let bomb = client.classify_order(order("m", &"x".repeat(5_000_000), "1")).await.unwrap_err();
     assert_ne!(bomb.code(), Code::InvalidArgument, "it was not unpacked");
     assert!(bomb.get_error_details().error_info().is_some(), "{bomb:?}");
 }

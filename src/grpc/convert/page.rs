@@ -138,6 +138,7 @@ macro_rules! paged {
                 &self.page_token
             }
 
+            #[allow(clippy::needless_update, reason = "a list without a filter")]
             fn filter(&self) -> Self {
                 Self { page_size: 0, page_token: String::new(), ..self.clone() }
             }
