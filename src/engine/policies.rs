@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{
-    Engine, EngineError, Submitted,
+    Engine, EngineError, Submitted, overloaded,
     submit::check_not_after,
     time::{Given, append},
 };
 use crate::{
     codec::encode_policy,
     domain::{InForce, SetPolicy, Timeline, Timestamp},
-    journal::Lsn,
+    journal::{AppendError, Lsn},
     proto::journal::record::Body,
 };
 
@@ -65,6 +65,31 @@ impl Book {
     }
 }
 
+/// How often an announcement is tried anew whose instant came before its barrier stood.
+const ATTEMPTS: usize = 8;
+
+/// A barrier that stands while this does.
+struct Barrier<'a> {
+    book: &'a Book,
+    before: &'a Arc<Policies>,
+}
+
+impl<'a> Barrier<'a> {
+    fn put_up(book: &'a Book, before: &'a Arc<Policies>, at: Timestamp) -> Self {
+        book.current.store(Arc::new(Policies { barrier: Some(at), ..Policies::clone(before) }));
+        Self { book, before }
+    }
+}
+
+impl Drop for Barrier<'_> {
+    /// Takes it down, unless what it stood for has taken its place.
+    fn drop(&mut self) {
+        if self.book.current.load().barrier.is_some() {
+            self.book.current.store(Arc::clone(self.before));
+        }
+    }
+}
+
 /// A request for another policy, and how to treat it.
 #[derive(Clone, Debug)]
 pub struct PolicyRequest {
@@ -112,7 +137,7 @@ impl Engine {
         let _in_flight = self.time.in_flight();
         let _alone = self.policies.announcing();
         let before = self.policies.peek();
-        loop {
+        for _ in 0..ATTEMPTS {
             let given = self.time.now(&self.journal)?;
             *rests_on = given.rests_on.max(before.lsn);
             if let Some(known) = before.timeline.recall(&request.set)? {
@@ -123,27 +148,21 @@ impl Engine {
             if request.validate_only {
                 return Ok(Announced { in_force, replayed: false });
             }
-            let barrier = Policies { barrier: Some(in_force.effective_at), ..Policies::clone(&before) };
-            self.policies.current.store(Arc::new(barrier));
+            let _barrier = Barrier::put_up(&self.policies, &before, in_force.effective_at);
             if self.time.peek() >= in_force.effective_at {
                 // Too slow: somebody may have decided at that instant without having seen the barrier.
                 continue;
             }
-            let recorded = append(&self.journal, given.now, &request.caller, Body::PolicySet(encode_policy(&in_force)));
-            match recorded {
-                Ok(lsn) => {
-                    let mut timeline = before.timeline.clone();
-                    timeline.push(in_force.clone());
-                    self.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
-                    *rests_on = lsn;
-                    return Ok(Announced { in_force, replayed: false });
-                }
-                Err(error) => {
-                    self.policies.current.store(before);
-                    return Err(error.into());
-                }
-            }
+            let body = Body::PolicySet(encode_policy(&in_force));
+            let lsn = append(&self.journal, given.now, &request.caller, body)?;
+            let mut timeline = before.timeline.clone();
+            timeline.push(in_force.clone());
+            self.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
+            *rests_on = lsn;
+            return Ok(Announced { in_force, replayed: false });
         }
+        // Time stands still while the disk is full, and the clock has left it behind.
+        Err(if self.journal.read_only() { AppendError::NoRoom.into() } else { overloaded() })
     }
 
     /// All policies, as of now.
