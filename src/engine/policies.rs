@@ -182,3 +182,140 @@ impl Engine {
         Ok((given, self.policies.at(given.now)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock::{self, Clock, EngineClock, ManualClock, TestTime},
+        domain::{ClassifyOrder, Id, MerchantId, Money, Policy, Text},
+        engine::{Options, Request},
+        journal::MemoryStore,
+    };
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn set(name: &str, day_start: Duration) -> PolicyRequest {
+        let mut policy = Policy::default();
+        policy.calendar.day_start = day_start;
+        let set = SetPolicy {
+            request_id: Id::parse(name).unwrap(),
+            policy,
+            effective_at: None,
+            expected_version: None,
+            reason: Text::default(),
+        };
+        PolicyRequest { set, caller: String::new(), validate_only: false, not_after: None }
+    }
+
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    /// An announced earlier start of the day, not yet in force, must not keep the background task busy.
+    #[test]
+    fn an_announced_calendar_leaves_the_background_task_idle() {
+        let start = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
+        let mut policy = Policy::default();
+        policy.calendar.day_start = 8 * HOUR;
+        let options = Options { shards: 4, background: false, policy: Some(policy), ..Options::default() };
+        let clock = |floor| Ok(Clock::Manual(ManualClock::start(start.micros(), floor)));
+        let (engine, _) = Engine::open(Arc::new(MemoryStore::new()), [7; 16], clock, options).unwrap();
+        let order = ClassifyOrder::new(Id::parse("o").unwrap(), Money::from_dollars(1), None, None).unwrap();
+        let merchant = MerchantId::parse("m").unwrap();
+        let request = Request { merchant, command: order, caller: String::new(), validate_only: false, not_after: None };
+        wait(engine.execute(request)).unwrap();
+        // Nine days later at 03:00; by the calendar in force the day of the order is kept until 08:00.
+        wait(engine.advance_clock(Timestamp::parse("2026-03-10T03:00:00Z").unwrap())).unwrap();
+        let settle = || (0..100).take_while(|_| engine.run_due().unwrap() > 0).count();
+        assert!(settle() < 100, "before the announcement");
+        let announced = wait(engine.set_policy(&set("s", Duration::ZERO))).unwrap();
+        assert_eq!(announced.in_force.effective_at, Timestamp::parse("2026-03-10T08:00:00Z").unwrap());
+        let looks = settle();
+        engine.close().unwrap();
+        assert!(looks < 100, "the background task looks at the merchant again and again, and all_settled never ends");
+    }
+
+    /// On a full disk time stands still; an announcement has to be refused like any other command.
+    #[test]
+    fn an_announcement_on_a_full_disk_ends() {
+        let time = Arc::new(TestTime::new(Timestamp::parse("2026-03-01T12:00:00Z").unwrap().micros()));
+        let source = Arc::clone(&time);
+        let clock = move |floor| EngineClock::start(source, floor, clock::Options::default()).map(Clock::System);
+        let options = Options { shards: 4, background: false, ..Options::default() };
+        let store = MemoryStore::new();
+        let (engine, _) = Engine::open(Arc::new(store.clone()), [7; 16], clock, options).unwrap();
+        store.set_room(Some(3));
+        time.advance(Duration::from_secs(5));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let other = Arc::clone(&engine);
+        std::thread::spawn(move || sender.send(wait(other.set_policy(&set("s", Duration::ZERO)))));
+        let answer = receiver.recv_timeout(Duration::from_secs(5));
+        assert!(matches!(answer, Ok(Err(EngineError::ReadOnly { .. }))), "{answer:?}");
+    }
+
+    /// A barrier that was put up for an announcement that is refused after all has to come down again.
+    #[test]
+    fn a_refused_announcement_leaves_no_barrier() {
+        let time = Arc::new(TestTime::new(Timestamp::parse("2026-03-01T12:00:00Z").unwrap().micros()));
+        let source = Arc::clone(&time);
+        let clock = move |floor| EngineClock::start(source, floor, clock::Options::default()).map(Clock::System);
+        let options = Options { shards: 4, background: false, ..Options::default() };
+        let (engine, _) = Engine::open(Arc::new(MemoryStore::new()), [7; 16], clock, options).unwrap();
+        // A machine on which every look at the clock takes 0.7 s, as under a stall between two of them.
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let stalls = Arc::clone(&time);
+        let stalled = std::thread::spawn(move || {
+            while stopped.try_recv().is_err() {
+                stalls.advance(Duration::from_millis(700));
+                std::thread::yield_now();
+            }
+        });
+        let mut left = None;
+        for n in 0..200_000 {
+            let now = wait(engine.now()).unwrap();
+            let mut request = set(&format!("s{n}"), Duration::ZERO);
+            request.set.effective_at = Some(now.after(Duration::from_millis(3_000)));
+            let refused = wait(engine.set_policy(&request)).is_err();
+            if refused && engine.policies.peek().barrier.is_some() {
+                left = Some(n);
+                break;
+            }
+        }
+        stop.send(()).unwrap();
+        stalled.join().unwrap();
+        assert_eq!(left, None, "the barrier stands for good: whoever decides after it spins, holding a merchant");
+    }
+
+    /// Between the append of a policy and its publication a checkpoint begins: it must hold the policy, or be replayed from it.
+    #[test]
+    fn a_checkpoint_does_not_pass_over_a_policy_that_is_being_announced() {
+        let start = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
+        let clock = |floor| Ok(Clock::Manual(ManualClock::start(start.micros(), floor)));
+        let options = || Options { shards: 4, background: false, ..Options::default() };
+        let store = MemoryStore::new();
+        let (engine, _) = Engine::open(Arc::new(store.clone()), [7; 16], clock, options()).unwrap();
+        // `try_announce`, held up between its append and its store.
+        let alone = engine.policies.announcing();
+        let before = engine.policies.peek();
+        let in_force = before.timeline.announce(&set("s", HOUR).set, start).unwrap();
+        let lsn = append(&engine.journal, start, "", Body::PolicySet(encode_policy(&in_force))).unwrap();
+        let other = Arc::clone(&engine);
+        let checkpoint = std::thread::spawn(move || other.checkpoint().map(|_| ()));
+        std::thread::sleep(Duration::from_millis(500));
+        let mut timeline = before.timeline.clone();
+        timeline.push(in_force);
+        engine.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
+        drop(alone);
+        checkpoint.join().unwrap().unwrap();
+        assert_eq!(wait(engine.policies()).unwrap().1.latest().version, 2);
+        engine.close().unwrap();
+        let store = store.crash(crate::journal::Unsynced::Kept);
+        let (engine, _) = Engine::open(Arc::new(store), [7; 16], clock, options()).unwrap();
+        let version = wait(engine.policies()).unwrap().1.latest().version;
+        engine.close().unwrap();
+        assert_eq!(version, 2, "the policy was answered and is gone");
+    }
+}
