@@ -83,26 +83,28 @@ fn keep_going(shared: &Arc<Shared>, journal: &Journal, mut filler: Filler) {
         shared.set_progress(|progress| progress.stuck = Some(error.to_string()));
         drop(filler);
         match take_up_again(shared, journal) {
-            Some(again) => filler = again,
-            None => return,
+            Ok(again) => filler = again,
+            Err(Stop::Failed(error)) => return fail(shared, error),
+            Err(_) => return,
         }
     }
 }
 
-/// Opens the files again once there is room, as often as it takes; none if the end is asked for. After a failed write the store
+/// Opens the files again once there is room, as often as it takes or until the end is asked for. After a failed write the store
 /// takes no more until it is opened again.
-fn take_up_again(shared: &Arc<Shared>, journal: &Journal) -> Option<Filler> {
+fn take_up_again(shared: &Arc<Shared>, journal: &Journal) -> Result<Filler, Stop> {
     while shared.asked_to_end(shared.options.retry_every).is_none() {
         let again = probe(shared).and_then(|()| shared.reopen()).and_then(|()| Filler::new(shared, journal));
-        match again {
+        match again.map_err(Stop::from) {
             Ok(filler) => {
                 tracing::info!("the history goes on");
-                return Some(filler);
+                return Ok(filler);
             }
-            Err(error) => shared.set_progress(|progress| progress.stuck = Some(error.to_string())),
+            Err(Stop::Stuck(error)) => shared.set_progress(|progress| progress.stuck = Some(error.to_string())),
+            Err(stop) => return Err(stop),
         }
     }
-    None
+    Err(Stop::Ended)
 }
 
 /// Tries whether there is room.

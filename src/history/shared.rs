@@ -77,9 +77,18 @@ impl Shared {
         trees.clone().ok_or_else(|| HistoryError::Store("they are being opened again".to_owned()))
     }
 
-    /// Lets go of the files and opens them again. Whoever reads meanwhile is told so.
+    /// Lets go of the files and opens them again. Whoever reads meanwhile is told so. Nothing that was durable may be missing then,
+    /// as whoever remembers by this history would take it for never decided: if anything is, the files stay closed.
     pub(super) fn reopen(&self) -> Result<(), HistoryError> {
-        self.replace(Trees::open)
+        let durable = self.progress().durable;
+        self.replace(|options| {
+            let trees = Trees::open_as_it_is(options)?;
+            let applied = trees.applied()?;
+            if applied < durable {
+                return Err(HistoryError::damaged(format!("it was durable up to {durable} and now ends at {applied}")));
+            }
+            Ok(trees)
+        })
     }
 
     /// Deletes the files and begins anew.
@@ -89,14 +98,11 @@ impl Shared {
 
     fn replace(&self, open: impl FnOnce(&Options) -> Result<Trees, HistoryError>) -> Result<(), HistoryError> {
         let held = self.trees.write().unwrap_or_else(PoisonError::into_inner).take();
-        let outcome = match held.map(|trees| self.let_go(trees)).transpose() {
-            Ok(_) => open(&self.options),
-            Err(in_use) => {
-                self.put(in_use);
-                return Err(HistoryError::Store("they are being read".to_owned()));
-            }
-        };
-        let trees = outcome?;
+        if let Err(in_use) = held.map(|trees| self.let_go(trees)).transpose() {
+            self.put(in_use);
+            return Err(HistoryError::Store("they are being read".to_owned()));
+        }
+        let trees = open(&self.options)?;
         let progress = progress_of(&trees)?;
         self.put(Arc::new(trees));
         self.progress.send_replace(progress);

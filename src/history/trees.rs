@@ -99,23 +99,23 @@ fn mark(dir: &Path) -> PathBuf {
 impl Trees {
     /// Opens the database, or begins a new one where it is damaged, of another directory, or of another format.
     pub(super) fn open(options: &Options) -> Result<Self, HistoryError> {
-        let why = if mark(&options.dir).exists() {
-            "damage was found while it was in use".to_owned()
-        } else {
-            match Self::try_open(options) {
-                Ok(trees) => match trees.foreign(options)? {
-                    None => match check::end(&trees, options.fingerprint_key) {
-                        Ok(()) => return Ok(trees),
-                        Err(HistoryError::Damaged(why)) => why,
-                        Err(error) => return Err(error),
-                    },
-                    Some(why) => why.to_owned(),
-                },
-                Err(HistoryError::Damaged(why)) => why,
-                Err(error) => return Err(error),
-            }
-        };
-        Self::anew(options, &why)
+        match Self::open_as_it_is(options) {
+            Err(HistoryError::Damaged(why)) => Self::anew(options, &why),
+            outcome => outcome,
+        }
+    }
+
+    /// Opens the database, if nothing is the matter with it.
+    pub(super) fn open_as_it_is(options: &Options) -> Result<Self, HistoryError> {
+        if mark(&options.dir).exists() {
+            return Err(HistoryError::damaged("damage was found while it was in use"));
+        }
+        let trees = Self::try_open(options)?;
+        if let Some(why) = trees.foreign(options)? {
+            return Err(HistoryError::damaged(why));
+        }
+        check::end(&trees, options.fingerprint_key)?;
+        Ok(trees)
     }
 
     /// Deletes what there is and begins anew.
@@ -130,7 +130,7 @@ impl Trees {
     }
 
     /// Opens the database as it is.
-    pub(super) fn try_open(options: &Options) -> Result<Self, HistoryError> {
+    fn try_open(options: &Options) -> Result<Self, HistoryError> {
         fs::create_dir_all(&options.dir).map_err(|error| failed(&options.dir, &error))?;
         // Files that are not what was written may be met by an assertion of the store.
         catch_unwind(AssertUnwindSafe(|| Self::open_all(options)))

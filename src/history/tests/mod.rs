@@ -2,6 +2,7 @@
 
 mod life;
 mod reads;
+mod speed;
 mod world;
 
 use std::{path::Path, sync::Arc, time::Duration};
