@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt, time::Duration};
 
-use super::{Calendar, Category, Cycle, Day, DayTotals, Money, Rejection, RequestId, Text, Timestamp};
+use super::{Calendar, Category, Cycle, DayTotals, Money, Rejection, RequestId, Text, Timestamp};
 
 /// The rules that a marketplace may set. The published ones are the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,16 +118,6 @@ impl InForce {
     /// The first policy, from an instant on.
     pub const fn first(policy: Policy, effective_at: Timestamp) -> Self {
         Self { version: 1, effective_at, policy, announcement: None }
-    }
-
-    /// The oldest settlement day whose totals are still kept at an instant.
-    pub fn oldest_day_kept(&self, now: Timestamp) -> Day {
-        self.policy.calendar.day_of(now).minus(Policy::DAYS_KEPT - 1)
-    }
-
-    /// From when on the totals of a settlement day are no longer kept.
-    pub fn forgotten_at(&self, day: Day) -> Timestamp {
-        self.policy.calendar.start_of(day.plus(Policy::DAYS_KEPT))
     }
 }
 

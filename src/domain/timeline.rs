@@ -72,6 +72,19 @@ impl Timeline {
         end
     }
 
+    /// The oldest settlement day whose totals are still kept at an instant.
+    pub fn oldest_day_kept(&self, now: Timestamp) -> Day {
+        self.day_of(now).minus(Policy::DAYS_KEPT - 1)
+    }
+
+    /// An instant at which the totals of a settlement day are no longer kept.
+    pub fn forgotten_at(&self, day: Day) -> Timestamp {
+        let first = day.plus(Policy::DAYS_KEPT);
+        let at = self.latest().policy.calendar.start_of(first);
+        // A calendar that is only announced may begin its days earlier than the one in force by then.
+        if self.day_of(at) >= first { at } else { self.end_of_day(at) }
+    }
+
     /// When something that has lasted since an instant lasts too long for the policy of the time, if ever. Limits may change
     /// while it lasts: the first version whose limit is exceeded while it is in force counts.
     pub fn deadline(&self, since: Timestamp, limit: impl Fn(&Policy) -> Option<Duration>) -> Option<Timestamp> {

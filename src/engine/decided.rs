@@ -124,16 +124,11 @@ impl Decided {
         }
     }
 
-    /// Takes note of a later fact about something that is known. `recalled` is what the archive told of it, if memory does not
-    /// hold it.
-    pub(super) fn follow(&self, fingerprint: Fingerprint, recalled: Recalled, later: &Fact, lsn: Lsn) {
-        if let Some(mut recent) = self.recent.get_mut(&fingerprint) {
-            recent.known.follow(later);
-            recent.lsn = lsn;
-        } else if let Some(mut known) = recalled.known {
-            known.follow(later);
-            self.put(fingerprint, known, lsn);
-        }
+    /// Takes note of a later fact about something that is known, as it was found when that fact was decided: it may have left
+    /// memory since.
+    pub(super) fn follow(&self, fingerprint: Fingerprint, mut known: Known, later: &Fact, lsn: Lsn) {
+        known.follow(later);
+        self.put(fingerprint, known, lsn);
     }
 
     /// The same in recovery, where each record is met in order and perhaps again: what is in memory is brought up to date. Answers

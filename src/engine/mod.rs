@@ -276,7 +276,7 @@ impl Engine {
     }
 
     fn permit(&self) -> Result<SemaphorePermit<'_>, EngineError> {
-        self.permits.try_acquire().map_err(|_| EngineError::Overloaded { retry_after: RETRY_AFTER })
+        self.permits.try_acquire().map_err(|_| overloaded())
     }
 
     async fn once_durable<T>(&self, submitted: Submitted<T>) -> Result<T, EngineError> {
@@ -408,6 +408,10 @@ impl Engine {
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.background.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+const fn overloaded() -> EngineError {
+    EngineError::Overloaded { retry_after: RETRY_AFTER }
 }
 
 /// When an overloaded engine wants to be asked again: some batches later.

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{
-    Engine, EngineError, Submitted,
+    Engine, EngineError, Submitted, overloaded,
     submit::check_not_after,
     time::{Given, append},
 };
 use crate::{
     codec::encode_policy,
     domain::{InForce, SetPolicy, Timeline, Timestamp},
-    journal::Lsn,
+    journal::{AppendError, Lsn},
     proto::journal::record::Body,
 };
 
@@ -65,6 +65,31 @@ impl Book {
     }
 }
 
+/// How often an announcement is tried anew whose instant came before its barrier stood.
+const ATTEMPTS: usize = 8;
+
+/// A barrier that stands while this does.
+struct Barrier<'a> {
+    book: &'a Book,
+    before: &'a Arc<Policies>,
+}
+
+impl<'a> Barrier<'a> {
+    fn put_up(book: &'a Book, before: &'a Arc<Policies>, at: Timestamp) -> Self {
+        book.current.store(Arc::new(Policies { barrier: Some(at), ..Policies::clone(before) }));
+        Self { book, before }
+    }
+}
+
+impl Drop for Barrier<'_> {
+    /// Takes it down, unless what it stood for has taken its place.
+    fn drop(&mut self) {
+        if self.book.current.load().barrier.is_some() {
+            self.book.current.store(Arc::clone(self.before));
+        }
+    }
+}
+
 /// A request for another policy, and how to treat it.
 #[derive(Clone, Debug)]
 pub struct PolicyRequest {
@@ -112,7 +137,7 @@ impl Engine {
         let _in_flight = self.time.in_flight();
         let _alone = self.policies.announcing();
         let before = self.policies.peek();
-        loop {
+        for _ in 0..ATTEMPTS {
             let given = self.time.now(&self.journal)?;
             *rests_on = given.rests_on.max(before.lsn);
             if let Some(known) = before.timeline.recall(&request.set)? {
@@ -123,27 +148,21 @@ impl Engine {
             if request.validate_only {
                 return Ok(Announced { in_force, replayed: false });
             }
-            let barrier = Policies { barrier: Some(in_force.effective_at), ..Policies::clone(&before) };
-            self.policies.current.store(Arc::new(barrier));
+            let _barrier = Barrier::put_up(&self.policies, &before, in_force.effective_at);
             if self.time.peek() >= in_force.effective_at {
                 // Too slow: somebody may have decided at that instant without having seen the barrier.
                 continue;
             }
-            let recorded = append(&self.journal, given.now, &request.caller, Body::PolicySet(encode_policy(&in_force)));
-            match recorded {
-                Ok(lsn) => {
-                    let mut timeline = before.timeline.clone();
-                    timeline.push(in_force.clone());
-                    self.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
-                    *rests_on = lsn;
-                    return Ok(Announced { in_force, replayed: false });
-                }
-                Err(error) => {
-                    self.policies.current.store(before);
-                    return Err(error.into());
-                }
-            }
+            let body = Body::PolicySet(encode_policy(&in_force));
+            let lsn = append(&self.journal, given.now, &request.caller, body)?;
+            let mut timeline = before.timeline.clone();
+            timeline.push(in_force.clone());
+            self.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
+            *rests_on = lsn;
+            return Ok(Announced { in_force, replayed: false });
         }
+        // Time stands still while the disk is full, and the clock has left it behind.
+        Err(if self.journal.read_only() { AppendError::NoRoom.into() } else { overloaded() })
     }
 
     /// All policies, as of now.
@@ -161,5 +180,142 @@ impl Engine {
         let _in_flight = self.time.in_flight();
         let given = self.time.now(&self.journal)?;
         Ok((given, self.policies.at(given.now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock::{self, Clock, EngineClock, ManualClock, TestTime},
+        domain::{ClassifyOrder, Id, MerchantId, Money, Policy, Text},
+        engine::{Options, Request},
+        journal::MemoryStore,
+    };
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn set(name: &str, day_start: Duration) -> PolicyRequest {
+        let mut policy = Policy::default();
+        policy.calendar.day_start = day_start;
+        let set = SetPolicy {
+            request_id: Id::parse(name).unwrap(),
+            policy,
+            effective_at: None,
+            expected_version: None,
+            reason: Text::default(),
+        };
+        PolicyRequest { set, caller: String::new(), validate_only: false, not_after: None }
+    }
+
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    /// An announced earlier start of the day, not yet in force, must not keep the background task busy.
+    #[test]
+    fn an_announced_calendar_leaves_the_background_task_idle() {
+        let start = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
+        let mut policy = Policy::default();
+        policy.calendar.day_start = 8 * HOUR;
+        let options = Options { shards: 4, background: false, policy: Some(policy), ..Options::default() };
+        let clock = |floor| Ok(Clock::Manual(ManualClock::start(start.micros(), floor)));
+        let (engine, _) = Engine::open(Arc::new(MemoryStore::new()), [7; 16], clock, options).unwrap();
+        let order = ClassifyOrder::new(Id::parse("o").unwrap(), Money::from_dollars(1), None, None).unwrap();
+        let merchant = MerchantId::parse("m").unwrap();
+        let request = Request { merchant, command: order, caller: String::new(), validate_only: false, not_after: None };
+        wait(engine.execute(request)).unwrap();
+        // Nine days later at 03:00; by the calendar in force the day of the order is kept until 08:00.
+        wait(engine.advance_clock(Timestamp::parse("2026-03-10T03:00:00Z").unwrap())).unwrap();
+        let settle = || (0..100).take_while(|_| engine.run_due().unwrap() > 0).count();
+        assert!(settle() < 100, "before the announcement");
+        let announced = wait(engine.set_policy(&set("s", Duration::ZERO))).unwrap();
+        assert_eq!(announced.in_force.effective_at, Timestamp::parse("2026-03-10T08:00:00Z").unwrap());
+        let looks = settle();
+        engine.close().unwrap();
+        assert!(looks < 100, "the background task looks at the merchant again and again, and all_settled never ends");
+    }
+
+    /// On a full disk time stands still; an announcement has to be refused like any other command.
+    #[test]
+    fn an_announcement_on_a_full_disk_ends() {
+        let time = Arc::new(TestTime::new(Timestamp::parse("2026-03-01T12:00:00Z").unwrap().micros()));
+        let source = Arc::clone(&time);
+        let clock = move |floor| EngineClock::start(source, floor, clock::Options::default()).map(Clock::System);
+        let options = Options { shards: 4, background: false, ..Options::default() };
+        let store = MemoryStore::new();
+        let (engine, _) = Engine::open(Arc::new(store.clone()), [7; 16], clock, options).unwrap();
+        store.set_room(Some(3));
+        time.advance(Duration::from_secs(5));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let other = Arc::clone(&engine);
+        std::thread::spawn(move || sender.send(wait(other.set_policy(&set("s", Duration::ZERO)))));
+        let answer = receiver.recv_timeout(Duration::from_secs(5));
+        assert!(matches!(answer, Ok(Err(EngineError::ReadOnly { .. }))), "{answer:?}");
+    }
+
+    /// A barrier that was put up for an announcement that is refused after all has to come down again.
+    #[test]
+    fn a_refused_announcement_leaves_no_barrier() {
+        let time = Arc::new(TestTime::new(Timestamp::parse("2026-03-01T12:00:00Z").unwrap().micros()));
+        let source = Arc::clone(&time);
+        let clock = move |floor| EngineClock::start(source, floor, clock::Options::default()).map(Clock::System);
+        let options = Options { shards: 4, background: false, ..Options::default() };
+        let (engine, _) = Engine::open(Arc::new(MemoryStore::new()), [7; 16], clock, options).unwrap();
+        // A machine on which every look at the clock takes 0.7 s, as under a stall between two of them.
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let stalls = Arc::clone(&time);
+        let stalled = std::thread::spawn(move || {
+            while stopped.try_recv().is_err() {
+                stalls.advance(Duration::from_millis(700));
+                std::thread::yield_now();
+            }
+        });
+        let mut left = None;
+        for n in 0..200_000 {
+            let now = wait(engine.now()).unwrap();
+            let mut request = set(&format!("s{n}"), Duration::ZERO);
+            request.set.effective_at = Some(now.after(Duration::from_millis(3_000)));
+            let refused = wait(engine.set_policy(&request)).is_err();
+            if refused && engine.policies.peek().barrier.is_some() {
+                left = Some(n);
+                break;
+            }
+        }
+        stop.send(()).unwrap();
+        stalled.join().unwrap();
+        assert_eq!(left, None, "the barrier stands for good: whoever decides after it spins, holding a merchant");
+    }
+
+    /// Between the append of a policy and its publication a checkpoint begins: it must hold the policy, or be replayed from it.
+    #[test]
+    fn a_checkpoint_does_not_pass_over_a_policy_that_is_being_announced() {
+        let start = Timestamp::parse("2026-03-01T12:00:00Z").unwrap();
+        let clock = |floor| Ok(Clock::Manual(ManualClock::start(start.micros(), floor)));
+        let options = || Options { shards: 4, background: false, ..Options::default() };
+        let store = MemoryStore::new();
+        let (engine, _) = Engine::open(Arc::new(store.clone()), [7; 16], clock, options()).unwrap();
+        // `try_announce`, held up between its append and its store.
+        let alone = engine.policies.announcing();
+        let before = engine.policies.peek();
+        let in_force = before.timeline.announce(&set("s", HOUR).set, start).unwrap();
+        let lsn = append(&engine.journal, start, "", Body::PolicySet(encode_policy(&in_force))).unwrap();
+        let other = Arc::clone(&engine);
+        let checkpoint = std::thread::spawn(move || other.checkpoint().map(|_| ()));
+        std::thread::sleep(Duration::from_millis(500));
+        let mut timeline = before.timeline.clone();
+        timeline.push(in_force);
+        engine.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
+        drop(alone);
+        checkpoint.join().unwrap().unwrap();
+        assert_eq!(wait(engine.policies()).unwrap().1.latest().version, 2);
+        engine.close().unwrap();
+        let store = store.crash(crate::journal::Unsynced::Kept);
+        let (engine, _) = Engine::open(Arc::new(store), [7; 16], clock, options()).unwrap();
+        let version = wait(engine.policies()).unwrap().1.latest().version;
+        engine.close().unwrap();
+        assert_eq!(version, 2, "the policy was answered and is gone");
     }
 }

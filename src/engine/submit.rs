@@ -32,6 +32,9 @@ struct Asked {
     subject: Option<(Fingerprint, Recalled)>,
 }
 
+/// What a command is about, as it was found while the merchant was locked.
+type Subject = (Fingerprint, Known);
+
 /// Why there was no answer while the merchant was locked.
 enum Interrupted {
     AskAgain,
@@ -101,7 +104,7 @@ impl Engine {
             return Ok(first?);
         }
         check_not_after(request.not_after, now)?;
-        let Decision { fact, event, changes } = self.decide(request, cell, &asked, now, &policies)?;
+        let (Decision { fact, event, changes }, subject) = self.decide(request, cell, &asked, now, &policies)?;
         let answer = Answer { fact, effective_at: event.effective_at, replayed: false };
         if request.validate_only {
             return Ok(answer);
@@ -109,7 +112,7 @@ impl Engine {
         let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
         let recorded = Recorded;
         *rests_on = lsn;
-        self.remember(&request.merchant, &changes, asked.subject, lsn);
+        self.remember(&request.merchant, &changes, subject, lsn);
         self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policies);
         drop(recorded);
         self.tell_cycle(&event.fact, false);
@@ -123,15 +126,14 @@ impl Engine {
         asked: &Asked,
         now: Timestamp,
         policies: &Policies,
-    ) -> Result<Decision<C::Fact>, Interrupted> {
+    ) -> Result<(Decision<C::Fact>, Option<Subject>), Interrupted> {
         let context = Context { now, policies: &policies.timeline, limits: self.limits, subject: None };
-        let decision = match &asked.subject {
-            None => decide(&request.command, &cell.merchant, &context),
-            Some((fingerprint, recalled)) => self.decided.find(*fingerprint, recalled, |subject| {
-                decide(&request.command, &cell.merchant, &Context { subject, ..context })
-            })?,
+        let Some((fingerprint, recalled)) = &asked.subject else {
+            return Ok((decide(&request.command, &cell.merchant, &context)?, None));
         };
-        Ok(decision?)
+        let known = self.decided.find(*fingerprint, recalled, |known| known.cloned())?;
+        let decision = decide(&request.command, &cell.merchant, &Context { subject: known.as_ref(), ..context })?;
+        Ok((decision, known.map(|known| (*fingerprint, known))))
     }
 
     /// The first answer again, or a refusal because the content differs.
@@ -178,7 +180,7 @@ impl Engine {
         let policies = self.policies.at(now);
         let changes = catch_up(&cell.merchant, now, &policies.timeline);
         if changes.events.is_empty() {
-            cell.merchant.forget_days_before(policies.timeline.at(now).oldest_day_kept(now));
+            cell.merchant.forget_days_before(policies.timeline.oldest_day_kept(now));
             self.schedule(merchant, cell, &policies);
             return Ok(None);
         }
@@ -214,7 +216,7 @@ impl Engine {
     }
 
     /// Remembers what was asked for, and what became of what it is about.
-    fn remember(&self, id: &MerchantId, changes: &Changes, subject: Option<(Fingerprint, Recalled)>, lsn: Lsn) {
+    fn remember(&self, id: &MerchantId, changes: &Changes, subject: Option<Subject>, lsn: Lsn) {
         let mut asked = None;
         for event in &changes.events {
             if let Some(key) = event.fact.key() {
@@ -222,8 +224,8 @@ impl Engine {
                 asked = asked.or_else(|| event.fact.subject().map(|_| &event.fact));
             }
         }
-        if let Some((fact, (fingerprint, recalled))) = asked.zip(subject) {
-            self.decided.follow(fingerprint, recalled, fact, lsn);
+        if let Some((fact, (fingerprint, known))) = asked.zip(subject) {
+            self.decided.follow(fingerprint, known, fact, lsn);
         }
     }
 
@@ -237,7 +239,7 @@ impl Engine {
     /// Sees to it that the background task looks at a merchant when it has to.
     pub(super) fn schedule(&self, id: &MerchantId, cell: &mut Cell, policies: &Policies) {
         let due = cell.merchant.next_due_at(&policies.timeline);
-        let forget = cell.merchant.oldest_day().map(|day| policies.timeline.latest().forgotten_at(day));
+        let forget = cell.merchant.oldest_day().map(|day| policies.timeline.forgotten_at(day));
         if let Some(at) = due.into_iter().chain(forget).min()
             && cell.next_look.is_none_or(|planned| at < planned)
         {

@@ -148,7 +148,7 @@ fn limits(config: &LimitsConfig, store: &FileStore) -> Limits {
     /// What an order of an import takes in it at most: in the import itself, and as a fact of its own.
     const ORDER: usize = 512;
     /// What everything else of a record takes at most.
-    const REST: usize = 128 << 10;
+    const REST: usize = 192 << 10;
     let fits = store.max_record().saturating_sub(REST) / ORDER;
     Limits {
         open_releases: config.open_releases as usize,
