@@ -104,7 +104,7 @@ impl Merchant {
     pub fn margin(&self, now: Timestamp, policies: &Timeline) -> Margin {
         let policy = &policies.at(now).policy;
         let next = policy.next_tier(self.historical_profit);
-        let completed_day = |pending: &Pending| policy.calendar.start_of(pending.day);
+        let completed_day = |pending: &Pending| policies.start_of(pending.day);
         let required = policy.required(&self.categories);
         Margin {
             as_of: now,

@@ -72,6 +72,19 @@ impl Timeline {
         end
     }
 
+    /// The first instant of a settlement day, by the calendars of its time.
+    pub fn start_of(&self, day: Day) -> Timestamp {
+        let mut starts = self.versions().rev().filter_map(|version| {
+            let start = version.policy.calendar.start_of(day);
+            // The day began by this calendar, or the calendar with the day.
+            let begun = self.at(start).version == version.version;
+            begun
+                .then_some(start)
+                .or_else(|| (self.day_of(version.effective_at) == day).then_some(version.effective_at))
+        });
+        starts.next().unwrap_or_else(|| self.first.policy.calendar.start_of(day))
+    }
+
     /// The oldest settlement day whose totals are still kept at an instant.
     pub fn oldest_day_kept(&self, now: Timestamp) -> Day {
         self.day_of(now).minus(Policy::DAYS_KEPT - 1)
@@ -116,6 +129,9 @@ impl Timeline {
     /// How long before it comes into force a policy is announced at least. By then every decision has to know of it.
     pub const ANNOUNCED_BEFORE: Duration = Duration::from_secs(1);
 
+    /// How long before it comes into force a policy is announced at most.
+    pub const ANNOUNCED_WITHIN: Duration = Duration::from_secs(366 * 24 * 3_600);
+
     /// The first answer again, when the request is known.
     ///
     /// # Errors
@@ -146,6 +162,11 @@ impl Timeline {
         let earliest = now.after(Self::ANNOUNCED_BEFORE).max(next);
         let effective_at = match set.effective_at {
             Some(asked) if asked < earliest => return Err(Rejection::PolicyTooEarly { asked, earliest }),
+            // A slip of the pen must not stand in the way of every later policy.
+            Some(asked) if asked > now.after(Self::ANNOUNCED_WITHIN) => {
+                let reason = "has to be at most 366 days ahead".into();
+                return Err(Rejection::Invalid { field: "effective_at", reason });
+            }
             Some(asked) => self.check_boundary(asked, &set.policy)?,
             None if latest.policy.calendar == set.policy.calendar => earliest,
             None => self.boundary(earliest),
@@ -208,6 +229,8 @@ mod tests {
         let before = at("2026-01-06T15:00:00Z");
         assert_eq!(timeline.day_of(before), timeline.day_of(at("2026-01-07T07:59:59Z")));
         assert_eq!(timeline.end_of_day(before), at("2026-01-07T08:00:00Z"));
+        assert_eq!(timeline.start_of(timeline.day_of(before)), at("2026-01-06T00:00:00Z"));
+        assert_eq!(timeline.start_of(timeline.day_of(at("2026-01-07T08:00:00Z"))), at("2026-01-07T08:00:00Z"));
     }
 
     #[test]
@@ -217,6 +240,13 @@ mod tests {
         timeline.push(version(2, "2026-01-07T08:00:00Z", |_| ()));
         assert_eq!(timeline.end_of_day(at("2026-01-06T15:00:00Z")), at("2026-01-07T08:00:00Z"));
         assert_eq!(timeline.end_of_day(at("2026-01-07T08:00:00Z")), at("2026-01-08T00:00:00Z"));
+        for (within, start) in [
+            ("2026-01-06T15:00:00Z", "2026-01-06T08:00:00Z"),
+            ("2026-01-07T08:00:00Z", "2026-01-07T08:00:00Z"),
+            ("2026-01-08T00:00:00Z", "2026-01-08T00:00:00Z"),
+        ] {
+            assert_eq!(timeline.start_of(timeline.day_of(at(within))), at(start), "{within}");
+        }
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn go_on(engine: &Engine) -> Result<(), CheckpointError> {
 }
 
 fn globals(engine: &Engine) -> CheckpointGlobals {
-    let policies = engine.policies.peek();
+    // None that is being announced just now may be missed: its record may lie before the place where replay will begin.
+    let policies = engine.policies.settled();
     CheckpointGlobals {
         policies: policies.timeline.versions().map(encode_policy).collect(),
         policy_lsn: policies.lsn.get(),

@@ -77,6 +77,8 @@ pub struct Engine {
     observer: Arc<dyn Observer>,
     signals: Signals,
     background: Mutex<Vec<JoinHandle<()>>>,
+    /// Held while looks that were taken are not yet seen to, so that whoever holds it sees all that are due.
+    seeing_to: Mutex<()>,
 }
 
 type Merchants = DashMap<MerchantId, Cell, IdHasher>;

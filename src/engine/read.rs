@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Engine, EngineError, Submitted, policies::Policies, time::Given};
 use crate::{
     domain::{Margin, Merchant, MerchantId, Rejection, Timeline, Timestamp, as_of},
-    journal::Lsn,
+    journal::{AppendError, Lsn},
 };
 
 /// A merchant as of now.
@@ -107,12 +107,11 @@ impl Engine {
         Ok(last)
     }
 
-    /// Records what is due for a merchant by now, so that its history is complete up to now. Answers the time, and the position up
-    /// to which the history has to have come.
+    /// Records what is due for a merchant by now, so that its history is complete up to now; while the disk is full it is complete up
+    /// to what could be recorded. Answers the time, and the position up to which the history has to have come.
     ///
     /// # Errors
-    /// When the merchant was never opened, too much is in flight, something is due and cannot be recorded, or the journal has
-    /// failed.
+    /// When the merchant was never opened, too much is in flight, or the journal has failed.
     pub async fn settled(&self, merchant: &MerchantId) -> Result<(Timestamp, Lsn), EngineError> {
         let _permit = self.permit()?;
         let submitted = self.settle(merchant);
@@ -123,13 +122,19 @@ impl Engine {
     /// The same for all merchants.
     ///
     /// # Errors
-    /// When too much is in flight, something is due and cannot be recorded, or the journal has failed.
+    /// When too much is in flight, or the journal has failed.
     pub async fn all_settled(self: &Arc<Self>) -> Result<(Timestamp, Lsn), EngineError> {
         let _permit = self.permit()?;
         let engine = Arc::clone(self);
         let run = move || {
             let given = engine.time.now(&engine.journal)?;
-            while engine.run_due()? > 0 {}
+            loop {
+                match engine.run_due() {
+                    Ok(0) | Err(AppendError::NoRoom) => break,
+                    Ok(_) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Ok((given, engine.journal.last()))
         };
         let ran: Result<(Given, Lsn), EngineError> = match tokio::task::spawn_blocking(run).await {

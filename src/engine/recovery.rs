@@ -304,6 +304,7 @@ impl State {
             observer: options.observer,
             signals: Signals::default(),
             background: Mutex::default(),
+            seeing_to: Mutex::default(),
         };
         engine.reschedule();
         Ok(engine)

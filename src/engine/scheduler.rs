@@ -143,6 +143,7 @@ impl Engine {
     /// # Errors
     /// When the journal takes no more; what was not recorded is still due.
     pub fn run_due(&self) -> Result<usize, AppendError> {
+        let _seeing_to = self.seeing_to.lock().unwrap_or_else(PoisonError::into_inner);
         let mut looks = self.deadlines.take_due(self.time.peek(), STEP).into_iter();
         let (mut taken, mut facts, mut last) = (0, 0, Lsn::ZERO);
         let mut refused = Ok(());

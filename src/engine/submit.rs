@@ -192,7 +192,7 @@ impl Engine {
         Ok(Some((lsn, facts)))
     }
 
-    /// Records what is due for one merchant by now. Answers the time and the position that what there is rests on.
+    /// Records what is due for one merchant by now, as far as there is room. Answers the time and the position that what there is rests on.
     pub(super) fn settle(&self, merchant: &MerchantId) -> Submitted<Timestamp> {
         let _in_flight = self.time.in_flight();
         let cell = self.merchants.get_mut(merchant);
@@ -203,9 +203,11 @@ impl Engine {
         let Some(mut cell) = cell else {
             return Submitted { result: Err(Rejection::MerchantNotFound.into()), rests_on: given.rests_on };
         };
-        let result = self.record_due(merchant, &mut cell, given.now);
-        let rests_on = given.rests_on.max(cell.lsn);
-        Submitted { result: result.map(|_| given.now).map_err(EngineError::from), rests_on }
+        let result = match self.record_due(merchant, &mut cell, given.now) {
+            Ok(_) | Err(AppendError::NoRoom) => Ok(given.now),
+            Err(fault) => Err(fault.into()),
+        };
+        Submitted { result, rests_on: given.rests_on.max(cell.lsn) }
     }
 
     fn append(&self, id: &MerchantId, caller: &str, now: Timestamp, changes: &Changes) -> Result<Lsn, AppendError> {

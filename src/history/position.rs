@@ -25,6 +25,11 @@ impl Position {
         Self { lsn, index: u32::MAX }
     }
 
+    /// The position of the record after it.
+    pub const fn next_record(self) -> Lsn {
+        self.lsn.next()
+    }
+
     /// Whether it lies in a record behind this one.
     pub fn is_after(self, lsn: Lsn) -> bool {
         self.lsn > lsn

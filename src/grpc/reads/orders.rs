@@ -6,7 +6,7 @@ use super::Past;
 use crate::{
     domain::{Fact, Thing},
     grpc::convert,
-    history::{Entry, Order},
+    history::{Clock, Entry, Order},
     proto::v1,
 };
 
@@ -61,15 +61,13 @@ impl Past {
             let found = reader.orders(&of, Some(from), Some(to), Order::OldestFirst, after, size)?;
             let last = found.last().and_then(order_cursor);
             let orders = found.iter().filter_map(|found| convert::order(found, now)).collect();
-            Ok((settled, orders, last))
+            let state = reader.as_of(&of, Clock::Recorded, now)?.unwrap_or_default();
+            Ok((settled, orders, last, state.pending_between(from, to)))
         });
-        let (settled, orders, last): (Vec<Entry>, Vec<v1::Order>, _) = read.await?;
-        let view = self.engine.view(&list.merchant).await;
-        let view = view.map_err(|error| convert::failed_about(&list.merchant, error))?;
+        let (settled, orders, last, pending): (Vec<Entry>, Vec<v1::Order>, _, _) = read.await?;
         let lines = settled.iter().filter_map(|entry| {
             let Fact::ProfitSettled(fact) = &entry.event.fact else { return None };
-            let calendar = policies.calendar_at(entry.event.effective_at);
-            convert::statement_line(entry, calendar.start_of(fact.day))
+            convert::statement_line(entry, policies.start_of(fact.day))
         });
         let next_page_token = list.page.next_token(orders.len(), last);
         Ok(v1::GetSettlementStatementResponse {
@@ -78,7 +76,7 @@ impl Past {
             lines: lines.collect(),
             orders_settled: settled.iter().map(orders_of).sum(),
             profit_settled: settled.iter().map(profit_of).sum::<crate::domain::Money>().to_string(),
-            profit_pending: view.merchant.pending_between(from, to).to_string(),
+            profit_pending: pending.to_string(),
             orders,
             next_page_token,
         })

@@ -22,8 +22,6 @@ use crate::{
 
 /// How many events are read at once, and how many wait for a watcher at most.
 const STEP: usize = 256;
-/// How long the history is asked again when nothing has happened: the delay a watcher sees beside that of the history itself.
-const POLL: Duration = Duration::from_millis(20);
 /// How often a watcher hears that nothing has happened.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long a watcher may take nothing although there is something to take.
@@ -50,6 +48,8 @@ struct Watch {
     past: Past,
     wanted: Wanted,
     position: Position,
+    /// The end of the history when it was last looked at.
+    seen: Position,
     sender: mpsc::Sender<v1::WatchEventsResponse>,
     end: Arc<Mutex<Option<Status>>>,
 }
@@ -74,7 +74,7 @@ impl Past {
         };
         let (sender, events) = mpsc::channel(STEP);
         let end = Arc::default();
-        let watch = Watch { past: self.clone(), wanted, position, sender, end: Arc::clone(&end) };
+        let watch = Watch { past: self.clone(), wanted, position, seen: position, sender, end: Arc::clone(&end) };
         tokio::spawn(watch.run(draining));
         Ok(Events { events, end, _permit: permit })
     }
@@ -92,36 +92,35 @@ impl Watch {
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
         self.tell_position().await?;
-        let mut quiet = Duration::ZERO;
         loop {
             let before = self.position;
-            let told = self.step().await?;
-            if told > 0 {
-                quiet = Duration::ZERO;
-            } else if self.position == before {
-                tokio::select! {
-                    () = self.sender.closed() => return Err(Ended),
-                    () = tokio::time::sleep(POLL) => quiet += POLL,
-                }
+            if self.step().await? == 0 && self.position == before {
+                self.wait().await?;
             }
-            if quiet >= HEARTBEAT {
-                quiet = Duration::ZERO;
-                self.tell_position().await?;
-            }
+        }
+    }
+
+    /// Waits until there is something to look at, and tells now and then that there is not.
+    async fn wait(&mut self) -> Result<(), Ended> {
+        let next = self.past.history.caught_up(self.seen.next_record(), HEARTBEAT);
+        tokio::select! {
+            () = self.sender.closed() => Err(Ended),
+            next = next => match next {
+                Ok(()) => Ok(()),
+                Err(HistoryError::Behind { .. }) => self.tell_position().await,
+                Err(failed) => self.end(convert::history_failed(failed)),
+            },
         }
     }
 
     /// Tells what is next, and answers how much that was.
     async fn step(&mut self) -> Result<usize, Ended> {
         let (reader, after, wanted) = (self.past.history.reader(), self.position, self.wanted.clone());
+        self.seen = Position::end_of(reader.applied());
         let events = match blocking(move || reader.events(after, &wanted, STEP)).await {
             Ok(events) => events,
             Err(status) => return self.end(status),
         };
-        if self.past.history.stats().failed.is_some() && events.items.is_empty() {
-            let failed = HistoryError::Failed("it goes on no further".to_owned());
-            return self.end(convert::history_failed(failed));
-        }
         let told = events.items.len();
         for event in &events.items {
             self.send(convert::told(event)).await?;

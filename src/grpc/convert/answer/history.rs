@@ -3,8 +3,8 @@
 use super::{cycle, dispute::split, income, margin::lifetime, receipt, release, timestamp};
 use crate::{
     domain::{
-        AppealOutcome, Beneficiary, DeductionReason, Disputed, Fact, MerchantId, Money, OrderClassified, Release,
-        Standing, Text, Timestamp, Warning,
+        AppealOutcome, Beneficiary, DeductionReason, Disputed, Fact, MarginDeducted, MerchantId, Money,
+        OrderClassified, Release, Standing, Text, Timestamp, Warning,
     },
     history::{Balances, DaySums, Entry, Found, Position, ReleaseEnd, ReleaseRow, Sums, Told},
     proto::v1,
@@ -27,6 +27,41 @@ pub fn entry(entry: &Entry) -> v1::MarginEntry {
         caller: entry.caller.clone(),
         position: entry.position().to_string(),
         receipt: fact.receipt().map(receipt),
+        reference: reference(fact),
+        split: deduction_of(fact).map(|fact| split(fact.split)),
+        refilled: deduction_of(fact).map(|fact| fact.refilled.to_string()).unwrap_or_default(),
+        warning: warning(fact).into(),
+    }
+}
+
+const fn deduction_of(fact: &Fact) -> Option<&MarginDeducted> {
+    match fact {
+        Fact::MarginDeducted(fact) => Some(fact),
+        _ => None,
+    }
+}
+
+fn reference(fact: &Fact) -> String {
+    match fact {
+        Fact::MarginPaid(fact) => fact.reference.to_string(),
+        Fact::Withdrawn(fact) => fact.reference.to_string(),
+        Fact::BalanceAdjusted(fact) => fact.reference.to_string(),
+        Fact::MarginDeducted(fact) => match &fact.disputed {
+            Disputed::Order(order_id) => order_id.to_string(),
+            Disputed::Dispute(dispute) => dispute.to_string(),
+        },
+        _ => String::new(),
+    }
+}
+
+fn warning(fact: &Fact) -> v1::WarningKind {
+    match fact {
+        Fact::WarningRaised(fact) => match fact.warning {
+            Warning::Gap { .. } => v1::WarningKind::Gap,
+            Warning::Debt { .. } => v1::WarningKind::Debt,
+            Warning::QuotaUse { .. } => v1::WarningKind::QuotaUse,
+        },
+        _ => v1::WarningKind::Unspecified,
     }
 }
 
