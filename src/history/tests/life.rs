@@ -217,7 +217,10 @@ fn damage_in_any_file_is_noticed_or_does_no_harm() {
     let whole = dir.path().join("whole");
     fs::rename(dir.path().join("history"), &whole).unwrap();
     let mut noticed = 0;
-    for (at, file) in files(&whole).into_iter().step_by(2).enumerate() {
+    // All files with rows, and a part of the others, to be done in time.
+    let picked =
+        |(at, file): &(usize, PathBuf)| at % 4 == 0 || file.components().any(|part| part.as_os_str() == "tables");
+    for (at, file) in files(&whole).into_iter().enumerate().filter(picked) {
         let place = dir.path().join(at.to_string());
         copy(&whole, &place.join("history"));
         let target = place.join("history").join(file.strip_prefix(&whole).unwrap());
