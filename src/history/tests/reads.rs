@@ -229,7 +229,7 @@ fn any_instant_of_the_past_is_what_its_facts_make_of_it() {
             Clock::Effective => noted.entry.event.effective_at <= at,
             Clock::Recorded => noted.entry.recorded_at <= at,
         };
-        let expected = world.notes_of(&id).filter(by_then).next_back().map(|noted| noted.after.clone());
+        let expected = world.notes_of(&id).rfind(by_then).map(|noted| noted.after.clone());
         assert_eq!(reader.as_of(&id, clock, at).unwrap(), expected);
     }
 }
@@ -291,7 +291,7 @@ fn days_add_up() {
         let until = |day: Day| {
             let mut sums = Sums::default();
             for id in merchants(&world) {
-                if let Some(noted) = world.notes_of(&id).filter(|noted| day_of(noted) <= day).next_back() {
+                if let Some(noted) = world.notes_of(&id).rfind(|noted| day_of(noted) <= day) {
                     sums.add(&Sums::of(&noted.after));
                 }
             }
