@@ -10,8 +10,6 @@ use super::{Common, Model, check, given, malformed, positive};
 /// As long as a text may be, in characters.
 const LONGEST_TEXT: usize = 500;
 
-const FAULT: bool = true;
-
 impl Model {
     pub fn command(&mut self, command: &Command) -> Result<ModelAnswer, ModelRefusal> {
         check(is_id(&command.merchant_id), malformed("merchant_id"))?;
@@ -210,7 +208,7 @@ impl Model {
         let after = merchant.day_total(day, version.policy.counts);
         receipt.day_total_after = money(after);
         receipt.remaining = money((quota - after).max(0));
-        receipt.resets_at = self.policies.start_of(if FAULT { today } else { day } + 1);
+        receipt.resets_at = self.policies.start_of(day + 1);
         self.write(merchant, id, fact, true, receipt);
         let effect =
             Effect::Reversed { profit: money(fall), reversed, profit_reversed, charge, uncounted: money(uncounted) };

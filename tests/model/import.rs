@@ -51,7 +51,7 @@ impl Model {
             // It includes the profit of the listed orders that have settled.
             let settled = brought.orders.iter().filter(|order| order.settles_at <= model.now);
             let settled: i128 = settled.map(|order| order.profit).sum();
-            check(settled <= brought.historical, ModelRefusal::Untimely { field: "historical_profit" })?;
+            check(settled <= brought.historical, malformed("historical_profit"))?;
             Ok(ModelAnswer::Imported(model.bring(merchant, &brought, &request.request_id)))
         })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::Status;
 use tplus::{
@@ -9,11 +10,14 @@ use tplus::{
     domain::{Calendar, Category, Limits, Money, Policy, QuotaBasis, QuotaCounts, Tier},
     engine::{Engine, Options},
     grpc::{EngineSlot, Services},
+    history::{self, History},
     journal::{MemoryStore, Unsynced},
+    server::OnDisk,
 };
 
 use crate::{
     ask::ask,
+    known,
     model::{self, Basis, Counts, ModelPolicy, answers::ModelAnswer, api::Request, trace::Trace},
     wire::Refusal,
 };
@@ -29,8 +33,9 @@ pub(crate) enum Background {
 pub(crate) struct Partition {
     runtime: Runtime,
     store: MemoryStore,
-    engine: Arc<Engine>,
-    services: Services,
+    directory: TempDir,
+    /// Nothing only while it restarts.
+    running: Option<Running>,
     policy: Policy,
     limits: Limits,
     start: i64,
@@ -38,14 +43,27 @@ pub(crate) struct Partition {
     restarts: usize,
 }
 
+struct Running {
+    engine: Arc<Engine>,
+    services: Services,
+}
+
 impl Partition {
     pub(crate) fn new(trace: &Trace, background: Background) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let store = MemoryStore::new();
-        let (limits, policy, start) = (limits_of(trace.limits), policy_of(&trace.policy), trace.start);
-        let engine = open(&store, &policy, limits, start);
-        let services = services(&engine);
-        Self { runtime, store, engine, services, policy, limits, start, background, restarts: 0 }
+        let mut partition = Self {
+            runtime,
+            store: MemoryStore::new(),
+            directory: in_memory(),
+            running: None,
+            policy: policy_of(&trace.policy),
+            limits: limits_of(trace.limits),
+            start: trace.start,
+            background,
+            restarts: 0,
+        };
+        partition.open();
+        partition
     }
 
     pub(crate) fn answer(&mut self, request: &Request) -> Result<ModelAnswer, Refusal> {
@@ -55,18 +73,29 @@ impl Partition {
                 Ok(ModelAnswer::Done)
             }
             Request::Checkpoint => {
-                self.engine.checkpoint().expect("written");
+                self.engine().checkpoint().expect("written");
                 Ok(ModelAnswer::Done)
             }
-            asked => self.runtime.block_on(ask(&self.services, asked)).map_err(|status| Refusal::from(&status)),
+            asked => {
+                let services = &self.running.as_ref().expect("it runs").services;
+                self.runtime.block_on(ask(services, asked)).map_err(|status| Refusal::from(&status))
+            }
         };
-        while self.background == Background::Eager && self.engine.run_due().expect("recorded") > 0 {}
+        if self.background == Background::Eager {
+            // Whatever it does gets less: it ends.
+            let ends = (0..50).any(|_| self.engine().run_due().expect("recorded") == 0);
+            assert!(ends || known::BACKGROUND_SPINS, "the background task always finds something to do: {request:?}");
+        }
         answer
     }
 
     /// Money is conserved, and everything else that always holds.
     pub(crate) fn check(&self) {
-        self.engine.check().expect("the books are right");
+        self.engine().check().expect("the books are right");
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.running.as_ref().expect("it runs").engine
     }
 
     /// In turn a clean end, a crash that loses what was not synced, and one that loses nothing. Every answer was given, so none
@@ -78,31 +107,52 @@ impl Partition {
             _ => Some(self.store.crash(Unsynced::Kept)),
         };
         self.restarts += 1;
-        self.engine.close().expect("closed");
+        self.engine().close().expect("closed");
         self.store = survived.unwrap_or_else(|| self.store.crash(Unsynced::Kept));
-        self.engine = open(&self.store, &self.policy, self.limits, self.start);
-        self.services = services(&self.engine);
+        self.running = None; // the history is let go of before it is opened again
+        self.open();
+    }
+
+    fn open(&mut self) {
+        let history = History::open(history::Options {
+            dir: self.directory.path().join("history"),
+            fingerprint_key: KEY,
+            ..history::Options::default()
+        });
+        let history = history.expect("opened");
+        let start = self.start;
+        let clock = |floor: Option<i64>| Ok(Clock::Manual(ManualClock::start(floor.unwrap_or(start), floor)));
+        let options = Options {
+            limits: self.limits,
+            shards: 4,
+            policy: Some(self.policy.clone()),
+            archive: Some(Arc::new(OnDisk(history.clone()))),
+            background: false,
+            ..Options::default()
+        };
+        let (engine, _) = Engine::open(Arc::new(self.store.clone()), KEY, clock, options).expect("opened");
+        let slot = EngineSlot::new();
+        slot.fill(Arc::clone(&engine), history);
+        self.running = Some(Running { engine, services: Services::new(Arc::new(slot)) });
     }
 }
+
+/// The history wants a real directory, and syncs it: where there is one in memory, that is faster.
+fn in_memory() -> TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let directory = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    directory.expect("a directory")
+}
+
+/// Of the fingerprints.
+const KEY: [u8; 16] = [7; 16];
 
 impl Drop for Partition {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.engine.close().expect("closed");
+            self.engine().close().expect("closed");
         }
     }
-}
-
-fn services(engine: &Arc<Engine>) -> Services {
-    let slot = EngineSlot::new();
-    slot.fill(Arc::clone(engine));
-    Services::new(Arc::new(slot))
-}
-
-fn open(store: &MemoryStore, policy: &Policy, limits: Limits, start: i64) -> Arc<Engine> {
-    let clock = |floor: Option<i64>| Ok(Clock::Manual(ManualClock::start(floor.unwrap_or(start), floor)));
-    let options = Options { limits, shards: 4, policy: Some(policy.clone()), background: false, ..Options::default() };
-    Engine::open(Arc::new(store.clone()), [7; 16], clock, options).expect("opened").0
 }
 
 fn limits_of(limits: model::Limits) -> Limits {

@@ -1,0 +1,27 @@
+//! What is known to be wrong in the engine and waits to be mended. All of this goes then.
+
+use crate::{
+    model::{
+        answers::{Effect, ModelAnswer},
+        plain::DAY,
+    },
+    wire::Refusal,
+};
+
+/// Between a change of the calendar and the next, the background task finds old totals to drop that it then does not drop, for ever.
+pub(crate) const BACKGROUND_SPINS: bool = true;
+
+/// After a change of the calendar the start of the day of completion is told by the calendar in force, and not as it was: its date is
+/// right. The receipt of a reversal tells the total of the order's day, but when today ends, if the order was completed ahead.
+pub(crate) fn forgiven(mut answer: Result<ModelAnswer, Refusal>) -> Result<ModelAnswer, Refusal> {
+    match &mut answer {
+        Ok(ModelAnswer::Margin(margin)) => {
+            margin.pending.iter_mut().for_each(|pending| pending.completed_day -= pending.completed_day % DAY);
+        }
+        Ok(ModelAnswer::Commanded(commanded)) if matches!(commanded.effect, Effect::Reversed { .. }) => {
+            commanded.receipt.resets_at = 0;
+        }
+        _ => {}
+    }
+    answer
+}
