@@ -76,11 +76,11 @@ impl Timeline {
     pub fn start_of(&self, day: Day) -> Timestamp {
         let mut starts = self.versions().rev().filter_map(|version| {
             let start = version.policy.calendar.start_of(day);
-            // The day began by this calendar, or the calendar with the day.
-            let begun = self.at(start).version == version.version;
-            begun
-                .then_some(start)
-                .or_else(|| (self.day_of(version.effective_at) == day).then_some(version.effective_at))
+            // The day began by this calendar, or with it.
+            let by_it = self.at(start).version == version.version;
+            let (eve, first) = (version.effective_at.before(Duration::from_micros(1)), version.effective_at);
+            let with_it = self.day_of(eve) < day && self.day_of(first) == day;
+            by_it.then_some(start).or_else(|| with_it.then_some(first))
         });
         starts.next().unwrap_or_else(|| self.first.policy.calendar.start_of(day))
     }

@@ -11,7 +11,7 @@ impl Past {
         &self,
         request: &v1::ListMerchantsRequest,
     ) -> Result<v1::ListMerchantsResponse, Status> {
-        let (stage, after, page) = convert::list_merchants(request)?;
+        let convert::Merchants { stage, after, page } = convert::list_merchants(request)?;
         let position = self.engine.recorded().await.map_err(convert::failed)?;
         self.history.caught_up(position, super::PATIENCE).await.map_err(convert::history_failed)?;
         let (reader, size) = (self.history.reader(), page.size);

@@ -77,6 +77,17 @@ pub struct ExposureWanted {
     pub merchant: Option<MerchantId>,
 }
 
+/// Which merchants to list.
+#[derive(Clone, Debug)]
+pub struct Merchants {
+    /// How they have to stand; none: any way.
+    pub stage: Option<Stage>,
+    /// After which id.
+    pub after: Option<MerchantId>,
+    /// How many.
+    pub page: Page<v1::ListMerchantsRequest>,
+}
+
 /// What to follow.
 #[derive(Clone, Debug)]
 pub struct Watch {
@@ -224,13 +235,11 @@ pub fn release_state_wanted(number: i32) -> Result<Option<v1::ReleaseState>, Sta
     fields.unless_bad(Some(state))
 }
 
-/// Which merchants to list: how they have to stand, after which id, how many.
+/// Which merchants to list.
 ///
 /// # Errors
 /// `INVALID_FIELD`, naming every bad field.
-pub fn list_merchants(
-    request: &v1::ListMerchantsRequest,
-) -> Result<(Option<Stage>, Option<MerchantId>, Page<v1::ListMerchantsRequest>), Status> {
+pub fn list_merchants(request: &v1::ListMerchantsRequest) -> Result<Merchants, Status> {
     let page = page(request)?;
     let mut fields = Fields::default();
     let stage = match v1::MerchantState::try_from(page.request.state) {
@@ -241,7 +250,7 @@ pub fn list_merchants(
         Err(_) => unknown(&mut fields, "state"),
     };
     let after = page.after.as_ref().and_then(|cursor| fields.id("page_token", &cursor.id));
-    fields.unless_bad(Some((stage, after, page)))
+    fields.unless_bad(Some(Merchants { stage, after, page }))
 }
 
 /// Which day to add up, by which clock; no day: the current one.

@@ -15,7 +15,7 @@ pub use account::{adjust_balance, fail_withdrawal, pay_margin, return_payment, w
 pub use dispute::{deduct_margin, open_appeal, resolve_appeal};
 pub use guarantee::modify_guarantee;
 pub use history::{
-    Entries, ListOf, Orders, Statement, Watch, after_order, appeal_state_wanted, by_number, by_request,
+    Entries, ListOf, Merchants, Orders, Statement, Watch, after_order, appeal_state_wanted, by_number, by_request,
     exposure_wanted, get_order, list_appeals, list_deductions, list_entries, list_holds, list_merchants, list_orders,
     list_releases, order_cursor, release_state_wanted, statement, trial_balance, watch, written_date,
 };
