@@ -71,21 +71,20 @@ fn facts_of(
     wanted: &[Wanted],
     ids: &mut Vec<(Fingerprint, keys::Number, u64)>,
 ) -> Result<(), HistoryError> {
-    let (Some((merchant, first, _)), Some((_, last, _))) = (wanted.first(), wanted.last()) else { return Ok(()) };
+    let Some((merchant, last, _)) = wanted.last() else { return Ok(()) };
     let (id, state) = head(trees, *merchant)?;
-    let mut rows = trees.entries.range(keys::fact(*merchant, *first)..=keys::fact(*merchant, u64::MAX));
     for (_, number, lsn) in wanted {
-        let (at, row) = rows.next().ok_or_else(|| missing("fact", *number))?.into_inner()?;
+        let row = trees.entries.get(keys::fact(*merchant, *number))?.ok_or_else(|| missing("fact", *number))?;
         let entry = decode_entry(&id, *number, &row)?;
         let (head, _) = Head::split(&row)?;
-        if *at != keys::fact(*merchant, *number) || entry.lsn != *lsn || entry.kind() != head.kind {
+        if entry.lsn != *lsn || entry.kind() != head.kind {
             return Err(missing("fact", *number));
         }
         if let Some(named) = entry.event.fact.key() {
             ids.push((Fingerprint::of(key, &id, named), *merchant, *number));
         }
     }
-    if rows.next().is_none() && state.facts() == *last { Ok(()) } else { Err(missing("the head after fact", *last)) }
+    if state.facts() == *last { Ok(()) } else { Err(missing("the head after fact", *last)) }
 }
 
 /// A merchant as its head says, by which every fact must have been counted.
