@@ -311,7 +311,7 @@ mod tests {
         let lsn = append(&engine.journal, start, "", Body::PolicySet(encode_policy(&in_force))).unwrap();
         let other = Arc::clone(&engine);
         let checkpoint = std::thread::spawn(move || other.checkpoint().map(|_| ()));
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::park_timeout(Duration::from_millis(500));
         let mut timeline = before.timeline.clone();
         timeline.push(in_force);
         engine.policies.current.store(Arc::new(Policies::new(timeline, lsn)));

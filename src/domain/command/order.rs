@@ -156,6 +156,7 @@ impl ReverseOrder {
             receipt.day_total_before = policy.counted(merchant.totals(order.day));
             let lowered = receipt.day_total_before.less_at_most(self.amount);
             receipt.day_total_after = if counts { lowered } else { receipt.day_total_before };
+            receipt.resets_at = context.policies.end_of_day(context.policies.start_of(order.day));
         }
         receipt
     }
