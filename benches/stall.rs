@@ -19,9 +19,8 @@ fn main() {
     let began = Instant::now();
     for merchant in 0..merchants {
         let import = ImportMerchant {
-            request_id: Id::parse("import").expect("an id"),
-            historical_profit: Money::ZERO,
             available: Money::from_dollars(100),
+            ..ImportMerchant::empty(Id::parse("import").expect("an id"))
         };
         submit(&engine, &request(merchant, import));
         submit(&engine, &guarantee(merchant, "raise", 100));

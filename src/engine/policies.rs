@@ -258,7 +258,7 @@ mod tests {
         time.advance(Duration::from_secs(5));
         let (sender, receiver) = std::sync::mpsc::channel();
         let other = Arc::clone(&engine);
-        std::thread::spawn(move || sender.send(wait(other.set_policy(&set("s", Duration::ZERO)))));
+        std::thread::spawn(move || drop(sender.send(wait(other.set_policy(&set("s", Duration::ZERO))))));
         let answer = receiver.recv_timeout(Duration::from_secs(5));
         assert!(matches!(answer, Ok(Err(EngineError::ReadOnly { .. }))), "{answer:?}");
     }

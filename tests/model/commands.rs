@@ -162,6 +162,7 @@ impl Model {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the fields of the request")]
     fn reverse(
         &self,
         merchant: &mut ModelMerchant,
@@ -265,6 +266,7 @@ impl Model {
         Ok(Effect::AppealOpened)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the fields of the request")]
     fn resolve_appeal(
         &self,
         merchant: &mut ModelMerchant,
