@@ -58,7 +58,6 @@ const EXPECTED: &str = "
     policy: Conflict { field: \"policy\" },
     policy: Conflict { field: \"reason\" },
     policy: Conflict { field: \"effective_at\" },
-    policy: Conflict { field: \"expected_version\" },
     ReverseOrder: Conflict { field: \"order_id\" },
     ReverseOrder: Conflict { field: \"amount\" },
     ReverseOrder: Conflict { field: \"reason\" },
@@ -397,7 +396,7 @@ impl Coverage {
                 let fresh = !answer.replayed && !request.validate_only;
                 self.when(&format!("{method}: accepted"), fresh);
                 self.when(&format!("{method}: replay"), answer.replayed);
-                self.when(&format!("{method}: preview"), request.validate_only && !answer.replayed);
+                self.when("command: preview", request.validate_only && !answer.replayed);
                 if fresh {
                     self.commanded(&old, &new, &answer.effect);
                 }

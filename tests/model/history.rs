@@ -214,8 +214,9 @@ impl Model {
                 + bulks.map(|bulk| bulk.profit).sum::<i128>();
             let behind = merchant.frozen + merchant.releasing();
             let lacks = (settled - behind).max(0);
-            (quick, covered, uncovered) = (quick + settled, covered + behind, uncovered + lacks);
+            // What stands behind nothing covers nothing.
             if settled > 0 {
+                (quick, covered, uncovered) = (quick + settled, covered + behind, uncovered + lacks);
                 all.push((id, settled, behind, lacks));
             }
         }

@@ -25,6 +25,7 @@
     clippy::indexing_slicing,
     clippy::inconsistent_digit_grouping,
     clippy::large_enum_variant,
+    clippy::too_many_arguments,
     reason = "test code, shared by several test binaries, each of which uses a part of it; cents are written 1_000_00"
 )]
 
@@ -39,6 +40,7 @@ pub mod import;
 pub mod ledger;
 pub mod merchant;
 pub mod moves;
+pub mod past;
 pub mod plain;
 pub mod policy;
 pub mod reads;

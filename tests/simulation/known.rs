@@ -3,7 +3,9 @@
 use crate::{
     model::{
         answers::{Effect, ModelAnswer},
+        history::Past,
         plain::DAY,
+        reads::Told,
     },
     wire::Refusal,
 };
@@ -15,7 +17,7 @@ pub(crate) const BACKGROUND_SPINS: bool = true;
 /// right. The receipt of a reversal tells the total of the order's day, but when today ends, if the order was completed ahead.
 pub(crate) fn forgiven(mut answer: Result<ModelAnswer, Refusal>) -> Result<ModelAnswer, Refusal> {
     match &mut answer {
-        Ok(ModelAnswer::Margin(margin)) => {
+        Ok(ModelAnswer::Margin(margin) | ModelAnswer::Told(Told::Past(Past::Margin(margin)))) => {
             margin.pending.iter_mut().for_each(|pending| pending.completed_day -= pending.completed_day % DAY);
         }
         Ok(ModelAnswer::Commanded(commanded)) if matches!(commanded.effect, Effect::Reversed { .. }) => {
