@@ -4,6 +4,7 @@ use crate::{
     model::{
         answers::{Effect, ModelAnswer},
         history::Past,
+        ledger::Kind,
         plain::DAY,
         reads::Told,
     },
@@ -20,8 +21,21 @@ pub(crate) fn forgiven(mut answer: Result<ModelAnswer, Refusal>) -> Result<Model
         Ok(ModelAnswer::Margin(margin) | ModelAnswer::Told(Told::Past(Past::Margin(margin)))) => {
             margin.pending.iter_mut().for_each(|pending| pending.completed_day -= pending.completed_day % DAY);
         }
+        Ok(ModelAnswer::Told(Told::Past(Past::Statement(statement)))) => {
+            statement.lines.iter_mut().for_each(|line| line.completed_day -= line.completed_day % DAY);
+        }
         Ok(ModelAnswer::Commanded(commanded)) if matches!(commanded.effect, Effect::Reversed { .. }) => {
             commanded.receipt.resets_at = 0;
+        }
+        // The entry of an imported order has no receipt, though it is not time alone that brought it about.
+        Ok(ModelAnswer::Told(Told::Past(Past::Entries(entries)))) => {
+            let imported = entries.iter_mut().filter(|entry| entry.kind == Kind::OrderImported);
+            imported.for_each(|entry| entry.receipt = None);
+            let reversals = entries.iter_mut().filter(|entry| entry.kind == Kind::OrderReversed);
+            reversals.filter_map(|entry| entry.receipt.as_mut()).for_each(|told| told.resets_at = 0);
+        }
+        Ok(ModelAnswer::Told(Told::Past(Past::Order(shown)))) => {
+            shown.reversals.iter_mut().filter_map(|entry| entry.receipt.as_mut()).for_each(|told| told.resets_at = 0);
         }
         _ => {}
     }
