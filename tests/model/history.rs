@@ -238,7 +238,7 @@ impl Model {
         let (mut quick, mut covered, mut uncovered) = (0, 0, 0);
         for id in ids {
             let merchant = self.peek(&id);
-            let orders = merchant.orders.iter().filter(|order| order.settled && !order.settled_elsewhere());
+            let orders = merchant.orders.iter().filter(|order| order.settled);
             let orders = orders.filter(|order| order.cycle == Cycle::Quick && order.day >= from_day);
             let bulks = merchant.bulks.iter().filter(|bulk| bulk.settled);
             let bulks = bulks.filter(|bulk| bulk.cycle == Cycle::Quick && bulk.day >= from_day);
@@ -317,11 +317,6 @@ impl ModelMerchant {
 }
 
 impl Order {
-    /// It had settled when it was imported.
-    pub fn settled_elsewhere(&self) -> bool {
-        self.imported && self.settles_at <= self.recorded_at
-    }
-
     pub fn shown(&self, merchant_id: &str) -> ShownOrder {
         ShownOrder {
             merchant_id: merchant_id.into(),

