@@ -5,7 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::answers::{AppealState, MerchantState, ReleaseState};
+use super::history::{FactClock, Paging};
+use super::ledger::Kind;
 use super::moves::{Asking, Breakage, Brings, Move, Pick, Sum};
+use super::past::{PastAbout, PastAsking, When};
 use super::plain::{DAY, HOUR, SECOND};
 use super::strategy::{bad_amount, bad_id, texts};
 use super::trace::Effective;
@@ -141,4 +145,53 @@ pub fn any_asking(merchants: u8) -> impl Strategy<Value = Asking> {
         2 => merchant().prop_map(Asking::Merchant),
         1 => (0..=4_u64).prop_map(Asking::Policy),
     ]
+}
+
+fn any_when() -> impl Strategy<Value = When> {
+    let clock = select(vec![FactClock::Effective, FactClock::Recorded]);
+    prop_oneof![
+        2 => select(vec![0, 0, -1, -HOUR, -DAY]).prop_map(When::Now),
+        4 => (0..=1_000_i64).prop_map(When::Share),
+        6 => (0..30_usize, clock, -1..=1_i64).prop_map(|(back, clock, more)| When::Entry(back, clock, more)),
+    ]
+}
+
+pub fn any_past(merchants: u8) -> impl Strategy<Value = PastAsking> {
+    let clock = || select(vec![FactClock::Effective, FactClock::Recorded]);
+    let kinds = select(vec![
+        vec![],
+        vec![],
+        vec![Kind::OrderClassified],
+        vec![Kind::ProfitSettled, Kind::ReleaseCompleted],
+        vec![Kind::MarginDeducted, Kind::WarningRaised, Kind::MerchantClosed],
+    ]);
+    let days = || option::of(-3..=9_i64);
+    let appeals = select(vec![None, None, Some(AppealState::Open), Some(AppealState::Overturned)]);
+    let releases =
+        select(vec![None, Some(ReleaseState::Open), Some(ReleaseState::Completed), Some(ReleaseState::Taken)]);
+    let states = select(vec![None, None, Some(MerchantState::Open), Some(MerchantState::Closing)]);
+    let about = prop_oneof![
+        12 => (any_when(), clock()).prop_map(|(when, clock)| PastAbout::Margin(when, clock)),
+        1 => (0..40_u64).prop_map(PastAbout::Entry),
+        6 => (kinds, option::of(any_when()), option::of(any_when()))
+            .prop_map(|(kinds, from, to)| PastAbout::Entries(kinds, from, to)),
+        3 => (0..12_usize).prop_map(PastAbout::Order),
+        3 => (days(), days()).prop_map(|(from, to)| PastAbout::Orders(from, to)),
+        1 => (0..3_usize).prop_map(PastAbout::Deduction),
+        1 => Just(PastAbout::Deductions),
+        1 => (0..3_usize).prop_map(PastAbout::Appeal),
+        1 => appeals.prop_map(PastAbout::Appeals),
+        1 => (0..3_usize).prop_map(PastAbout::Hold),
+        1 => any::<bool>().prop_map(PastAbout::Holds),
+        1 => (0..6_u64).prop_map(PastAbout::Release),
+        2 => releases.prop_map(PastAbout::Releases),
+        2 => states.prop_map(PastAbout::Merchants),
+        1 => Just(PastAbout::Policies),
+        3 => (-5..=8_i64).prop_map(PastAbout::Statement),
+        3 => (option::of(0..=10_i64), clock()).prop_map(|(ago, clock)| PastAbout::TrialBalance(ago, clock)),
+        2 => (select(vec![0, 1, 3, 30]), any::<bool>()).prop_map(|(days, only)| PastAbout::Exposure(days, only)),
+    ];
+    let paging = (any::<bool>(), select(vec![0, 1, 2, 3, 7, 1_000]));
+    let paging = paging.prop_map(|(newest_first, page_size)| Paging { newest_first, page_size });
+    (0..=merchants, about, paging).prop_map(|(merchant, about, paging)| PastAsking { merchant, about, paging })
 }

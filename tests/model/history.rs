@@ -10,7 +10,7 @@ use super::ledger::{Entry, Kind, Lifetime};
 use super::merchant::{Deduction, Hold, ModelMerchant, Order, Release};
 use super::plain::{date, money, signed};
 use super::policy::{Policies, PolicyVersion};
-use super::{Model, check};
+use super::{Model, check, malformed};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum History {
@@ -32,6 +32,34 @@ pub enum History {
     Statement { merchant_id: String, day: i64, paging: Paging },
     TrialBalance { day: Option<i64>, clock: FactClock },
     Exposure { window: i64, merchant_id: Option<String> },
+}
+
+impl History {
+    /// The one merchant it is about.
+    pub fn merchant_id(&self) -> Option<&String> {
+        match self {
+            Self::Margin { merchant_id, .. }
+            | Self::Entry { merchant_id, .. }
+            | Self::Entries { merchant_id, .. }
+            | Self::Order { merchant_id, .. }
+            | Self::Orders { merchant_id, .. }
+            | Self::Deduction { merchant_id, .. }
+            | Self::Deductions { merchant_id, .. }
+            | Self::Appeal { merchant_id, .. }
+            | Self::Appeals { merchant_id, .. }
+            | Self::Hold { merchant_id, .. }
+            | Self::Holds { merchant_id, .. }
+            | Self::Release { merchant_id, .. }
+            | Self::Releases { merchant_id, .. }
+            | Self::Statement { merchant_id, .. } => Some(merchant_id),
+            Self::Exposure { merchant_id, .. } => merchant_id.as_ref(),
+            Self::Merchants { .. } | Self::Policies { .. } | Self::TrialBalance { .. } => None,
+        }
+    }
+
+    pub fn is_about_all(&self) -> bool {
+        matches!(self, Self::TrialBalance { .. } | Self::Exposure { merchant_id: None, .. })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +95,9 @@ pub enum Past {
 impl Model {
     pub fn past(&self, history: &History) -> Result<Past, ModelRefusal> {
         let unknown = |field| ModelRefusal::Unknown { field };
+        if let History::Entry { number: 0, .. } | History::Release { number: 0, .. } = history {
+            return Err(malformed("number")); // they count from 1; 0 is none given
+        }
         Ok(match history {
             History::Margin { merchant_id, at, clock } => {
                 let merchant = self.known(merchant_id)?;
@@ -109,7 +140,8 @@ impl Model {
                     from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to)
                 };
                 let mut orders: Vec<&Order> = merchant.orders.iter().filter(within).collect();
-                orders.sort_by_key(|order| (order.settles_on, order.entry));
+                // By the instant: orders that were decided here and settle on one date settle in one instant, imported ones need not.
+                orders.sort_by_key(|order| (order.settles_at, order.entry));
                 Past::Orders(paging.ordered(orders.iter().map(|order| order.shown(merchant_id)).collect()))
             }
             History::Deduction { merchant_id, deduction_id } => {
@@ -178,7 +210,7 @@ impl Model {
         let (from, to) = (self.policies.start_of(day_or_today), self.policies.start_of(day_or_today + 1));
         let at = |instant: i64| -> Vec<ModelMerchant> {
             let all = self.merchants.keys().map(|id| self.peek(id));
-            all.filter_map(|merchant| merchant.as_of(instant.min(self.now), clock, &self.policies)).collect()
+            all.filter_map(|merchant| merchant.up_to(instant.min(self.now), clock)).collect()
         };
         let (opening, closing) = (at(from - 1), at(to - 1));
         let flows = |all: &[ModelMerchant]| {
@@ -206,7 +238,7 @@ impl Model {
         let (mut quick, mut covered, mut uncovered) = (0, 0, 0);
         for id in ids {
             let merchant = self.peek(&id);
-            let orders = merchant.orders.iter().filter(|order| order.settled && !order.settled_elsewhere());
+            let orders = merchant.orders.iter().filter(|order| order.settled);
             let orders = orders.filter(|order| order.cycle == Cycle::Quick && order.day >= from_day);
             let bulks = merchant.bulks.iter().filter(|bulk| bulk.settled);
             let bulks = bulks.filter(|bulk| bulk.cycle == Cycle::Quick && bulk.day >= from_day);
@@ -214,8 +246,9 @@ impl Model {
                 + bulks.map(|bulk| bulk.profit).sum::<i128>();
             let behind = merchant.frozen + merchant.releasing();
             let lacks = (settled - behind).max(0);
-            (quick, covered, uncovered) = (quick + settled, covered + behind, uncovered + lacks);
+            // What stands behind nothing covers nothing.
             if settled > 0 {
+                (quick, covered, uncovered) = (quick + settled, covered + behind, uncovered + lacks);
                 all.push((id, settled, behind, lacks));
             }
         }
@@ -246,6 +279,13 @@ impl Paging {
 impl ModelMerchant {
     /// The merchant as it was; the merchant itself has everything due by now applied. Nothing if it was not open yet.
     pub fn as_of(&self, at: i64, clock: FactClock, policies: &Policies) -> Option<Self> {
+        let mut then = self.up_to(at, clock)?;
+        then.apply_due(at, policies);
+        Some(then)
+    }
+
+    /// The merchant with the facts up to then, and nothing that was only due.
+    fn up_to(&self, at: i64, clock: FactClock) -> Option<Self> {
         let by = |entry: &Entry| match clock {
             FactClock::Effective => entry.effective_at,
             FactClock::Recorded => entry.recorded_at,
@@ -254,7 +294,6 @@ impl ModelMerchant {
         let last = self.entries[..count].last()?;
         let mut then = last.after.clone();
         then.entries = self.entries[..count].to_vec();
-        then.apply_due(at, policies);
         Some(then)
     }
 
@@ -278,11 +317,6 @@ impl ModelMerchant {
 }
 
 impl Order {
-    /// It had settled when it was imported.
-    pub fn settled_elsewhere(&self) -> bool {
-        self.imported && self.settles_at <= self.recorded_at
-    }
-
     pub fn shown(&self, merchant_id: &str) -> ShownOrder {
         ShownOrder {
             merchant_id: merchant_id.into(),

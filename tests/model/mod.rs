@@ -25,6 +25,7 @@
     clippy::indexing_slicing,
     clippy::inconsistent_digit_grouping,
     clippy::large_enum_variant,
+    clippy::too_many_arguments,
     reason = "test code, shared by several test binaries, each of which uses a part of it; cents are written 1_000_00"
 )]
 
@@ -39,6 +40,7 @@ pub mod import;
 pub mod ledger;
 pub mod merchant;
 pub mod moves;
+pub mod past;
 pub mod plain;
 pub mod policy;
 pub mod reads;
@@ -51,11 +53,13 @@ use std::collections::BTreeMap;
 
 use answers::{Classified, MerchantState, ModelAnswer, Modified, Receipt};
 use api::{ClassifyRequest, Cycle, ModelRefusal, ModifyRequest, PolicyRequest, Request};
+use history::History;
 use ledger::{Fact, Kind};
 use merchant::{Kept, ModelMerchant, Order};
 use plain::{cents, is_id, money};
 pub use policy::{Basis, Counts, ModelPolicy};
 use policy::{Policies, PolicyVersion};
+use reads::Query;
 
 /// The largest guarantee a request can carry, in dollars.
 pub const LARGEST_GUARANTEE: u64 = 999_999_999_999;
@@ -123,6 +127,18 @@ impl Model {
         }
     }
 
+    fn record_due_of(&mut self, history: &History) {
+        match history.merchant_id() {
+            Some(id) => {
+                if let Some(merchant) = self.merchants.get_mut(id) {
+                    merchant.apply_due(self.now, &self.policies);
+                }
+            }
+            None if history.is_about_all() => self.apply_all_due(),
+            None => {}
+        }
+    }
+
     /// The merchant as of now, with everything due applied, on a copy; an empty one if it was never opened.
     pub fn peek(&self, merchant: &str) -> ModelMerchant {
         let mut copy = self.merchants.get(merchant).cloned().unwrap_or_default();
@@ -139,7 +155,13 @@ impl Model {
             Request::Command(request) => self.command(request),
             Request::SetPolicy(request) => self.set_policy(request),
             Request::Read { merchant_id } => self.margin(merchant_id).map(ModelAnswer::Margin),
-            Request::Ask(query) => self.ask(query).map(ModelAnswer::Told),
+            Request::Ask(query) => {
+                // What is read from the history is recorded first, as far as it is due. No balance depends on it.
+                if let Query::History(history) = query {
+                    self.record_due_of(history);
+                }
+                self.ask(query).map(ModelAnswer::Told)
+            }
             Request::Advance { to } => {
                 self.advance(*to);
                 Ok(ModelAnswer::Advanced { now: self.now })

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::draws::{any_asking, any_breakage, any_brings, any_effective, any_move};
+use super::draws::{any_asking, any_breakage, any_brings, any_effective, any_move, any_past};
 use super::plain::{DAY, HOUR, SECOND, instant};
 use super::trace::{Alteration, Completed, Flaw, Guarantee, Jump, Options, Price, Profit, Step, Trace};
 use super::{Basis, Counts, LARGEST_GUARANTEE, Limits, ModelPolicy};
@@ -99,6 +99,17 @@ fn imports(merchants: u8) -> impl Strategy<Value = Vec<Option<Step>>> {
 }
 
 /// A step; of about a hundred, that many move time.
+/// A history that is asked about its past as it goes on.
+pub fn trace_with_past() -> impl Strategy<Value = Trace> {
+    (any_trace(), vec((0..300_usize, any_past(3)), 20..=60)).prop_map(|(mut trace, asked)| {
+        for (at, asking) in asked {
+            let at = at % (trace.steps.len() + 1);
+            trace.steps.insert(at, Step::AskPast(asking));
+        }
+        trace
+    })
+}
+
 pub fn any_step(merchants: u8, jumps: u32) -> impl Strategy<Value = Step> {
     let merchant = 0..merchants;
     prop_oneof![

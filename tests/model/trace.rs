@@ -7,7 +7,9 @@
 use super::answers::ModelAnswer;
 use super::api::{ClassifyRequest, Command, ImportRequest, ModelRefusal, ModifyRequest, PolicyRequest, Request};
 use super::moves::{Asking, Breakage, Brings, Move};
+use super::past::PastAsking;
 use super::plain::{DAY, cents, money};
+use super::reads::Query;
 use super::{Limits, Model, ModelPolicy};
 
 /// A whole case: policy, where time starts, and what happens.
@@ -54,6 +56,7 @@ pub enum Step {
         options: Options,
     },
     Ask(Asking),
+    AskPast(PastAsking),
     /// Sends an earlier request again, counted backwards over all commands sent so far.
     Repeat {
         back: usize,
@@ -306,6 +309,7 @@ impl Executor {
                 })
             }
             Step::Ask(asking) => Request::Ask(asking.resolve(&self.model)),
+            Step::AskPast(asking) => Request::Ask(Query::History(asking.resolve(&self.model))),
             Step::Repeat { back, alteration } => self.repeat(*back, *alteration),
             Step::Malformed { merchant, flaw } => self.malformed(*merchant, flaw),
             Step::Advance(jump) => Request::Advance { to: self.target(jump).max(self.model.now) },

@@ -76,7 +76,7 @@ async fn told(services: &Services, query: &Query) -> Result<Told, Status> {
             let answer = services.get_policy(Asked::new(v1::GetPolicyRequest { version })).await?.into_inner();
             Told::Policy { policy: wire::version(answer.policy), latest: answer.latest_version }
         }
-        Query::History(history) => unreachable!("{history:?}"),
+        Query::History(history) => Told::Past(crate::history::past(services, history).await?),
     })
 }
 

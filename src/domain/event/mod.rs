@@ -218,11 +218,10 @@ impl Fact {
             Self::CategoriesSet(fact) => Some(&fact.receipt),
             Self::ClosingStarted(fact) => Some(&fact.receipt),
             Self::MerchantReopened(fact) => Some(&fact.receipt),
-            Self::OrderImported(_)
-            | Self::ProfitSettled(_)
-            | Self::ReleaseCompleted(_)
-            | Self::MerchantClosed(_)
-            | Self::WarningRaised(_) => None,
+            Self::OrderImported(fact) => Some(&fact.order.receipt),
+            Self::ProfitSettled(_) | Self::ReleaseCompleted(_) | Self::MerchantClosed(_) | Self::WarningRaised(_) => {
+                None
+            }
         }
     }
 }
