@@ -1,4 +1,5 @@
 //! Questions that are answered from the history, and their answers. Lists are read page by page, and put together again.
+#![allow(clippy::needless_update, reason = "one of the lists has no filter")]
 
 use tonic::{Request as Asked, Status};
 use tplus::{
