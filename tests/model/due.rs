@@ -68,14 +68,13 @@ impl ModelMerchant {
     pub fn apply(&mut self, at: i64, due: Due, now: i64) -> Option<(i128, ShownIncome)> {
         match due {
             Due::Settlement { day, cycle, settles_at } => {
-                let (mut profit, mut count, mut day_start, mut settles_on) = (0, 0, 0, 0);
+                let (mut profit, mut count) = (0, 0);
                 let key = (day, cycle, settles_at);
                 for order in self.orders.iter_mut().filter(|order| !order.settled) {
                     if (order.day, order.cycle, order.settles_at) == key {
                         order.settled = true;
                         profit += order.profit - order.profit_reversed;
                         count += 1;
-                        (day_start, settles_on) = (order.day_start, order.settles_on);
                     }
                 }
                 for bulk in self.bulks.iter_mut().filter(|bulk| !bulk.settled) {
@@ -83,12 +82,11 @@ impl ModelMerchant {
                         bulk.settled = true;
                         profit += bulk.profit;
                         count += bulk.orders;
-                        (day_start, settles_on) = (bulk.day_start, bulk.settles_on);
                     }
                 }
                 let income = self.income(profit);
                 let mut fact = Fact::new(Kind::ProfitSettled, profit, at).flow(Counter::Settled, profit);
-                fact.settled = Some(((cycle, day_start, settles_on), count, income.clone()));
+                fact.settled = Some(((cycle, day, settles_at), count, income.clone()));
                 self.record(fact, now);
                 Some((profit, income))
             }

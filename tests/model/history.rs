@@ -2,13 +2,13 @@
 
 use super::answers::{
     AppealState, MerchantState, ModelMargin, OrderState, ReleaseState, ShownAppeal, ShownDeduction, ShownExposure,
-    ShownHold, ShownMerchant, ShownOrder, ShownOrderHistory, ShownReleaseStatus, ShownStatement, ShownTotals,
-    ShownTrialBalance,
+    ShownHold, ShownMerchant, ShownOrder, ShownOrderHistory, ShownReleaseStatus, ShownStatement, ShownStatementLine,
+    ShownTotals, ShownTrialBalance,
 };
 use super::api::{Cycle, ModelRefusal};
 use super::ledger::{Entry, Kind, Lifetime};
 use super::merchant::{Deduction, Hold, ModelMerchant, Order, Release};
-use super::plain::{date, money, signed};
+use super::plain::{DAY, date, money, signed};
 use super::policy::{Policies, PolicyVersion};
 use super::{Model, check, malformed};
 
@@ -136,7 +136,7 @@ impl Model {
             History::Orders { merchant_id, from, to, paging } => {
                 let merchant = self.known(merchant_id)?;
                 let within = |order: &&Order| {
-                    let date = order.settles_on;
+                    let date = settlement_date(order.settles_at);
                     from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to)
                 };
                 let mut orders: Vec<&Order> = merchant.orders.iter().filter(within).collect();
@@ -198,7 +198,7 @@ impl Model {
             }
             History::Policies { paging } => Past::Policies(paging.ordered(self.policies.0.clone())),
             History::Statement { merchant_id, day, paging } => {
-                Past::Statement(self.known(merchant_id)?.statement(merchant_id, *day, *paging))
+                Past::Statement(self.known(merchant_id)?.statement(merchant_id, *day, *paging, &self.policies))
             }
             History::TrialBalance { day, clock } => Past::TrialBalance(self.trial_balance(*day, *clock)),
             History::Exposure { window, merchant_id } => self.exposure(*window, merchant_id.as_deref())?,
@@ -297,13 +297,20 @@ impl ModelMerchant {
         Some(then)
     }
 
-    fn statement(&self, id: &str, day: i64, paging: Paging) -> ShownStatement {
+    fn statement(&self, id: &str, day: i64, paging: Paging, policies: &Policies) -> ShownStatement {
         let lines = self.entries.iter().filter_map(|recorded| recorded.line.clone());
-        let lines: Vec<_> = lines.filter(|(settles_on, _)| *settles_on == day).map(|(_, line)| line).collect();
-        let orders = || self.orders.iter().filter(|order| order.settles_on == day);
+        let mut lines: Vec<_> = lines.filter(|(settles_at, _)| settlement_date(*settles_at) == day).collect();
+        lines.sort_by_key(|(settles_at, line)| (*settles_at, line.entry));
+        let begun = |line: ShownStatementLine| ShownStatementLine {
+            completed_day: policies.start_of(line.completed_day),
+            ..line
+        };
+        let lines: Vec<_> = lines.into_iter().map(|(_, line)| begun(line)).collect();
+        let mut listed: Vec<_> = self.orders.iter().filter(|order| settlement_date(order.settles_at) == day).collect();
+        listed.sort_by_key(|order| (order.settles_at, order.entry));
         let bulks = self.bulks.iter().filter(|bulk| !bulk.settled);
-        let bulks = bulks.filter(|bulk| bulk.settles_on == day);
-        let pending = orders().filter(|order| !order.settled);
+        let bulks = bulks.filter(|bulk| settlement_date(bulk.settles_at) == day);
+        let pending = listed.iter().filter(|order| !order.settled);
         let pending: i128 = pending.map(|order| order.profit - order.profit_reversed).sum::<i128>()
             + bulks.map(|bulk| bulk.profit).sum::<i128>();
         ShownStatement {
@@ -311,7 +318,7 @@ impl ModelMerchant {
             profit_settled: money(lines.iter().map(|line| super::plain::amount(&line.profit)).sum()),
             lines,
             profit_pending: money(pending),
-            orders: paging.ordered(orders().map(|order| order.shown(id)).collect()),
+            orders: paging.ordered(listed.iter().map(|order| order.shown(id)).collect()),
         }
     }
 }
@@ -398,6 +405,11 @@ impl Release {
             entry: self.entry,
         }
     }
+}
+
+/// The settlement date: of the instant, in UTC.
+const fn settlement_date(settles_at: i64) -> i64 {
+    settles_at.div_euclid(DAY)
 }
 
 fn totals(all: &[ModelMerchant]) -> ShownTotals {

@@ -75,10 +75,8 @@ impl Model {
             let day = version.policy.day_of(*settles_at) - days;
             merchant.bulks.push(Bulk {
                 day,
-                day_start: self.policies.start_of(day),
                 cycle: *cycle,
                 settles_at: *settles_at,
-                settles_on: version.policy.day_of(*settles_at),
                 orders: *orders,
                 profit: *profit,
                 settled: false,
@@ -123,10 +121,8 @@ impl Model {
             profit: order.profit,
             completed_at: order.completed_at,
             day,
-            day_start: self.policies.start_of(day),
             cycle: order.cycle,
             settles_at: order.settles_at,
-            settles_on: calendar.day_of(order.settles_at),
             settled: order.settles_at <= self.now,
             imported: true,
             reversed: 0,

@@ -92,7 +92,7 @@ pub struct Fact {
     pub settled: Option<(SettledKey, u64, ShownIncome)>,
 }
 
-/// Cycle, start of the day of completion, and the settlement date.
+/// Cycle, day of completion, and when it settles.
 pub type SettledKey = (super::api::Cycle, i64, i64);
 
 impl Fact {
@@ -132,6 +132,7 @@ impl Fact {
 pub struct Recorded {
     pub entry: Entry,
     pub flow: Option<(Counter, i128)>,
+    /// When it settles, and the line of the statement, which still names the day of completion by its number.
     pub line: Option<(i64, ShownStatementLine)>,
     pub after: ModelMerchant,
 }
@@ -154,18 +155,18 @@ impl ModelMerchant {
         let mut entries = std::mem::take(&mut self.entries);
         let kept = std::mem::take(&mut self.kept);
         let number = entries.len() as u64 + 1;
-        let line = fact.settled.map(|((cycle, completed_day, settles_on), orders, income)| {
+        let line = fact.settled.map(|((cycle, day, settles_at), orders, income)| {
             let profit = money(fact.amount);
             let line = ShownStatementLine {
                 cycle,
-                completed_day,
+                completed_day: day,
                 orders,
                 profit,
                 income,
                 settled_at: effective_at,
                 entry: number,
             };
-            (settles_on, line)
+            (settles_at, line)
         });
         let past: i128 = historical(&entries);
         let flow = match fact.flow {

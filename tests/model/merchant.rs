@@ -19,13 +19,10 @@ pub struct Order {
     pub price: i128,
     pub profit: i128,
     pub completed_at: i64,
-    /// The settlement day of `completed_at`, and the instant it starts at.
+    /// The settlement day of `completed_at`.
     pub day: i64,
-    pub day_start: i64,
     pub cycle: Cycle,
     pub settles_at: i64,
-    /// The settlement date: the day that begins then, by the calendar in force when the order was completed.
-    pub settles_on: i64,
     pub settled: bool,
     pub imported: bool,
     /// What has gone back of the price, and how much of that left the day's total.
@@ -41,10 +38,8 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bulk {
     pub day: i64,
-    pub day_start: i64,
     pub cycle: Cycle,
     pub settles_at: i64,
-    pub settles_on: i64,
     pub orders: u64,
     pub profit: i128,
     pub settled: bool,

@@ -189,7 +189,7 @@ impl ModelMerchant {
             releasing: releases.iter().map(|release| release.shown()).collect(),
             releasing_total: money(self.releasing()),
             available: money(self.available),
-            pending: self.shown_pending(),
+            pending: self.shown_pending(policies),
             pending_total: money(self.pending_profit()),
             debt: money(self.debt),
             debt_since: self.debt_since,
@@ -224,23 +224,23 @@ impl ModelMerchant {
         }
     }
 
-    fn shown_pending(&self) -> Vec<ShownPending> {
+    fn shown_pending(&self, policies: &Policies) -> Vec<ShownPending> {
         let orders = self.orders.iter().filter(|order| !order.settled).map(|order| {
-            let key = (order.settles_at, order.day, order.cycle, order.day_start);
+            let key = (order.settles_at, order.day, order.cycle);
             (key, 1, order.profit - order.profit_reversed)
         });
         let bulks = self.bulks.iter().filter(|bulk| !bulk.settled).map(|bulk| {
-            let key = (bulk.settles_at, bulk.day, bulk.cycle, bulk.day_start);
+            let key = (bulk.settles_at, bulk.day, bulk.cycle);
             (key, bulk.orders, bulk.profit)
         });
         let all: Vec<_> = orders.chain(bulks).collect();
         let keys: BTreeSet<_> = all.iter().map(|(key, ..)| *key).collect();
-        let one = |key: (i64, i64, super::api::Cycle, i64)| {
+        let one = |key: (i64, i64, super::api::Cycle)| {
             let mine = || all.iter().filter(move |(of, ..)| *of == key);
             ShownPending {
                 settles_at: key.0,
                 cycle: key.2,
-                completed_day: key.3,
+                completed_day: policies.start_of(key.1),
                 orders: mine().map(|(_, orders, _)| orders).sum(),
                 profit: money(mine().map(|(.., profit)| profit).sum()),
             }

@@ -367,7 +367,7 @@ pub fn written_date(Day(day): Day) -> String {
     date.unwrap_or_default().format("%Y-%m-%d").to_string()
 }
 
-/// The first instant of a date in UTC. A settlement day that begins on it does so from here on,
+/// What settles on a date does so in UTC from here on,
 fn start(Day(day): Day) -> Timestamp {
     Timestamp::from_micros(i64::from(day).saturating_mul(DAY_MICROS))
 }
