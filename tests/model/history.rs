@@ -35,6 +35,15 @@ pub enum History {
 }
 
 impl History {
+    /// What is refused before anything is looked at.
+    pub fn check_shape(&self) -> Result<(), ModelRefusal> {
+        match self {
+            // They count from 1; 0 is none given.
+            Self::Entry { number: 0, .. } | Self::Release { number: 0, .. } => Err(malformed("number")),
+            _ => Ok(()),
+        }
+    }
+
     /// The one merchant it is about.
     pub fn merchant_id(&self) -> Option<&String> {
         match self {
@@ -95,9 +104,6 @@ pub enum Past {
 impl Model {
     pub fn past(&self, history: &History) -> Result<Past, ModelRefusal> {
         let unknown = |field| ModelRefusal::Unknown { field };
-        if let History::Entry { number: 0, .. } | History::Release { number: 0, .. } = history {
-            return Err(malformed("number")); // they count from 1; 0 is none given
-        }
         Ok(match history {
             History::Margin { merchant_id, at, clock } => {
                 let merchant = self.known(merchant_id)?;

@@ -158,6 +158,7 @@ impl Model {
             Request::Ask(query) => {
                 // What is read from the history is recorded first, as far as it is due. No balance depends on it.
                 if let Query::History(history) = query {
+                    history.check_shape()?;
                     self.record_due_of(history);
                 }
                 self.ask(query).map(ModelAnswer::Told)
