@@ -1,7 +1,8 @@
 //! Reads of the history from a warm server: ten million orders of a hundred thousand merchants, asked for over gRPC on loopback,
 //! one call at a time. Also how fast the history follows, what a restart takes, and what it takes in memory and on disk.
 //!
-//! `cargo bench --bench history`, with `ORDERS=1000000` for a tenth of it.
+//! `cargo bench --bench history`, with `ORDERS=1000000` for a tenth of it. `DATA=folder` keeps the data directory there, and the next
+//! run with the same folder and number reads without filling it again.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -16,14 +17,13 @@ mod support;
 use std::{
     future::Future,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use support::{START, directory, guarantee, order, submit};
-use tempfile::TempDir;
 use tonic::{Request, Response, Status, transport::Channel};
 use tplus::{
     clock::{Clock, ManualClock},
@@ -40,6 +40,7 @@ use tplus::{
 
 const MERCHANTS: u64 = 100_000;
 const DAYS: u64 = 20;
+const SEED: u64 = 0x5eed;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Reads before counting begins, and counted.
 const WARM: usize = 2_000;
@@ -47,16 +48,21 @@ const READS: usize = 10_000;
 
 fn main() {
     let orders = std::env::var("ORDERS").map_or(10_000_000, |text| text.parse().expect("a number"));
-    let dir = directory();
-    let placed = fill(&dir, orders);
+    let kept = std::env::var_os("DATA").map(PathBuf::from);
+    let passing = directory();
+    let dir = kept.as_deref().unwrap_or(passing.path());
+    if !dir.join("history").exists() {
+        fill(dir, orders);
+    }
+    let placed = Placed::sample(orders);
     println!(
         "disk: journal {} MiB, history {} MiB",
-        size(&dir.path().join("journal")) + size(&dir.path().join("archive")),
-        size(&dir.path().join("history"))
+        size(&dir.join("journal")) + size(&dir.join("archive")),
+        size(&dir.join("history"))
     );
     for start in ["first", "second"] {
         let began = Instant::now();
-        let server = Server::start(dir.path());
+        let server = Server::start(dir);
         println!(
             "{start} start: {:.1} s until it serves, {} MiB resident",
             began.elapsed().as_secs_f64(),
@@ -76,13 +82,23 @@ struct Placed {
     end: Timestamp,
 }
 
+impl Placed {
+    /// Some of the orders that [`fill`] places.
+    fn sample(orders: u64) -> Self {
+        let mut dice = SEED;
+        let placed = (0..orders).map(|number| (skewed(&mut dice), number));
+        let orders = placed.filter(|(_, number)| number % (orders / 50_000).max(1) == 0).collect();
+        Self { orders, end: START.after(DAY * DAYS as u32) }
+    }
+}
+
 /// Decides all orders on an engine with its history, a day's worth on each of some days.
-fn fill(dir: &TempDir, orders: u64) -> Placed {
+fn fill(dir: &Path, orders: u64) {
     let attributes = vec![("clock".to_owned(), "manual".to_owned())];
     let create = NewDirectory { id: [1; 16], fingerprint_key: [2; 16], attributes };
-    let store = FileStore::open(dir.path(), FileOptions { create: Some(create), ..FileOptions::default() });
+    let store = FileStore::open(dir, FileOptions { create: Some(create), ..FileOptions::default() });
     let history = History::open(history::Options {
-        dir: dir.path().join("history"),
+        dir: dir.join("history"),
         directory_id: [1; 16],
         fingerprint_key: [2; 16],
         ..history::Options::default()
@@ -98,13 +114,10 @@ fn fill(dir: &TempDir, orders: u64) -> Placed {
     for merchant in 0..MERCHANTS {
         submit(&engine, &guarantee(merchant, "guarantee", 100));
     }
-    let (mut dice, mut sample, mut now) = (0x5eed_u64, Vec::new(), START);
+    let (mut dice, mut now) = (SEED, START);
     for number in 0..orders {
         let merchant = skewed(&mut dice);
         submit(&engine, &order(merchant, number));
-        if number % (orders / 50_000).max(1) == 0 {
-            sample.push((merchant, number));
-        }
         if (number + 1) % (orders / DAYS) == 0 {
             now = now.after(DAY);
             runtime.block_on(engine.advance_clock(now)).expect("moved");
@@ -113,7 +126,7 @@ fn fill(dir: &TempDir, orders: u64) -> Placed {
         }
     }
     let decided = began.elapsed();
-    let (end, last) = runtime.block_on(engine.all_settled()).expect("settled");
+    let (_, last) = runtime.block_on(engine.all_settled()).expect("settled");
     runtime.block_on(history.caught_up(last, Duration::from_secs(3_600))).expect("caught up");
     let facts = history.stats().facts;
     println!(
@@ -123,7 +136,6 @@ fn fill(dir: &TempDir, orders: u64) -> Placed {
         facts as f64 / began.elapsed().as_secs_f64()
     );
     engine.close().expect("closed");
-    Placed { orders: sample, end }
 }
 
 /// A merchant; some have many more orders than others.

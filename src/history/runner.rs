@@ -2,11 +2,16 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
+};
+
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
 };
 
 use super::{
@@ -20,7 +25,7 @@ use crate::journal::{FollowError, Journal, Lsn, RecoverError};
 /// How long to wait for a record that is durable, at most.
 const AT_HAND: Duration = Duration::from_secs(10);
 /// How much room there has to be before writing is tried again, in bytes: what the store writes at once.
-const ROOM: usize = 32 << 20;
+const ROOM: u64 = 32 << 20;
 
 /// Catches up to a position, and goes on in a thread.
 pub(super) fn start(shared: &Arc<Shared>, journal: &Journal, at_least: Lsn) -> Result<JoinHandle<()>, HistoryError> {
@@ -107,16 +112,17 @@ fn take_up_again(shared: &Arc<Shared>, journal: &Journal) -> Result<Filler, Stop
     Err(Stop::Ended)
 }
 
-/// Tries whether there is room.
+/// Tries whether there is room, without writing any of it: this is done again and again.
 fn probe(shared: &Shared) -> Result<(), HistoryError> {
     shared.before_write()?;
     let path = shared.options.dir.join("probe");
-    let written = File::create(&path).and_then(|mut file| {
-        file.write_all(&vec![0; ROOM])?;
-        file.sync_all()
+    let reserved = File::create(&path).and_then(|file| match fallocate(&file, FallocateFlags::empty(), 0, ROOM) {
+        // Then only writing tells.
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        outcome => outcome.map_err(io::Error::from),
     });
     let removed = fs::remove_file(&path);
-    written.and(removed).map_err(|error| HistoryError::Store(format!("{}: {error}", path.display())))
+    reserved.and(removed).map_err(|error| HistoryError::Store(format!("{}: {error}", path.display())))
 }
 
 fn fail(shared: &Shared, error: HistoryError) {

@@ -225,8 +225,9 @@ impl Shared {
     }
 }
 
-/// How far a database is that was just opened: all that is in it was read from its files.
-pub(super) fn progress_of(trees: &Trees) -> Result<Progress, HistoryError> {
+/// How far a database is that was just opened. What was read from its files may not have been synced before it ended.
+fn progress_of(trees: &Trees) -> Result<Progress, HistoryError> {
+    trees.db.persist(PersistMode::SyncAll)?;
     let applied = trees.applied()?;
     let (merchants, facts) = (trees.number(meta::MERCHANTS)?, trees.number(meta::FACTS)?);
     Ok(Progress { applied, durable: applied, merchants, facts, stuck: None, failed: None })
