@@ -42,6 +42,12 @@ pub(super) fn later(merchant: Number, subject: u64, number: u64) -> [u8; 20] {
     join(&[&merchant.to_be_bytes(), &subject.to_be_bytes(), &number.to_be_bytes()])
 }
 
+/// The number of the fact that the later one is about.
+pub(super) fn later_subject(key: &[u8]) -> Result<u64, HistoryError> {
+    let subject = key.get(4..12).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
+    Ok(u64::from_be_bytes(subject))
+}
+
 pub(super) fn date(merchant: Number, dated: Dated, at: Timestamp, number: u64) -> [u8; 21] {
     join(&[&merchant.to_be_bytes(), &[dated as u8], &signed_64(at.micros()), &number.to_be_bytes()])
 }
@@ -106,6 +112,7 @@ mod tests {
         #[test]
         fn later_facts_sort_by_what_they_are_about(a: (u32, u64, u64), b: (u32, u64, u64)) {
             prop_assert_eq!(later(a.0, a.1, a.2).cmp(&later(b.0, b.1, b.2)), a.cmp(&b));
+            prop_assert_eq!(later_subject(&later(a.0, a.1, a.2)), Ok(a.1));
         }
 
         #[test]

@@ -1,16 +1,21 @@
 //! Lists of one merchant, in pages.
 
+use std::collections::HashSet;
+
 use fjall::Iter;
 
 use super::{Reader, View};
 use crate::{
-    domain::{MerchantId, Timestamp},
+    domain::{MerchantId, Standing, Timestamp},
     history::{
         Clock, Entry, Found, HistoryError, Kind, Order, ReleaseRow,
         keys::{self, Dated, Number},
         rows::{self, Head, decode_number},
     },
 };
+
+/// How many later facts are looked at to see which entries they are about.
+const MOST_LATER: usize = 256;
 
 impl Reader {
     /// Entries of a merchant: of some kinds, or all where none is named; that count from `from` on and before `to`; in this order of
@@ -90,7 +95,7 @@ impl Reader {
                 return Ok(vec![]);
             }
             let numbers = numbers(view.range(&view.trees.dates, key(first), key(last)), order, limit)?;
-            numbers.into_iter().map(|number| view.found(view.entry(merchant, of, number)?)).collect()
+            view.all_found(merchant, of, &numbers)
         })
     }
 
@@ -111,7 +116,7 @@ impl Reader {
             let Some(of) = view.number(merchant)? else { return Ok(vec![]) };
             let (first, last) = behind(order, after, 1, u64::MAX);
             let numbers = view.of_kinds(of, &[kind], (first, last), order, limit)?;
-            numbers.into_iter().map(|number| view.found(view.entry(merchant, of, number)?)).collect()
+            view.all_found(merchant, of, &numbers)
         })
     }
 
@@ -180,6 +185,33 @@ impl View {
             }
         }
         Ok(entries)
+    }
+
+    /// Entries with what became of them.
+    fn all_found(&self, merchant: &MerchantId, of: Number, numbers: &[u64]) -> Result<Vec<Found>, HistoryError> {
+        let changed = self.changed(of, numbers)?;
+        let found = |number: &u64| {
+            let entry = self.entry(merchant, of, *number)?;
+            // What becomes of an appeal happens to the deduction.
+            let told = entry.kind() != Kind::AppealOpened && changed.as_ref().is_some_and(|all| !all.contains(number));
+            if told { Ok(Found { entry, standing: Standing::Unchanged }) } else { self.found(entry) }
+        };
+        numbers.iter().map(found).collect()
+    }
+
+    /// The entries among these that there are later facts about, found in one scan, which costs a tenth of looking each of them up;
+    /// none if there are too many others between them for that.
+    fn changed(&self, of: Number, numbers: &[u64]) -> Result<Option<HashSet<u64>>, HistoryError> {
+        let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else { return Ok(None) };
+        let rows = self.range(&self.trees.later, keys::later(of, *first, 0), keys::later(of, *last, u64::MAX));
+        let mut changed = HashSet::new();
+        for (met, row) in rows.enumerate() {
+            if met >= MOST_LATER {
+                return Ok(None);
+            }
+            changed.insert(keys::later_subject(&row.key()?)?);
+        }
+        Ok(Some(changed))
     }
 
     /// The numbers of an interval that are of these kinds, which are arranged by kind.
