@@ -14,9 +14,9 @@ use crate::{
     proto::journal::{CheckpointMerchant, HistoryId, HistoryRecord},
 };
 
-/// How many records are looked at before those that may not have been synced. They were, in files that have checks of their own:
-/// whether the store gives back what it holds shows in some as in all.
-const SYNCED: u64 = 4_096;
+/// How many records at the end are looked at: more than the store's own journals hold, as the rows of a record take at least 256
+/// bytes of them. What is older is in files that were synced and have checks of their own.
+const RECORDS: u64 = super::trees::STORE_JOURNAL / 256;
 
 /// A fact that has to be there: of which merchant, its number, and the position of its record.
 type Wanted = (keys::Number, u64, Lsn);
@@ -47,10 +47,9 @@ pub(super) fn end(trees: &Trees, key: [u8; 16]) -> Result<(), HistoryError> {
     Ok(())
 }
 
-/// What the records at the end say.
+/// What the last records say.
 fn records(trees: &Trees, applied: Lsn) -> Result<Vec<Wanted>, HistoryError> {
-    let synced = trees.number(meta::SYNCED)?.min(applied.get());
-    let mut expected = Lsn::new(synced.saturating_sub(SYNCED)).next();
+    let mut expected = Lsn::new(applied.get().saturating_sub(RECORDS)).next();
     let mut wanted = Vec::new();
     for row in trees.events.range(keys::lsn(expected)..=keys::lsn(Lsn::new(u64::MAX))) {
         let (at, row) = row.into_inner()?;

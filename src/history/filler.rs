@@ -161,7 +161,7 @@ impl Filler {
             draft.add(&mut desk, lsn, record)?;
         }
         self.shared.before_write()?;
-        draft.write(&self.trees, self.durable)?;
+        draft.write(&self.trees)?;
         for (id, state) in draft.touched {
             self.states.put(id, state);
         }

@@ -116,10 +116,19 @@ pub struct History {
 
 struct Owner {
     shared: Arc<Shared>,
+    /// The thread that opens the files, until the history is started.
+    opening: Mutex<Option<JoinHandle<Result<(), HistoryError>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Owner {
+    /// Waits until the files are open, if that goes on.
+    fn opened(&self) -> Result<(), HistoryError> {
+        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = opening.map(JoinHandle::join).transpose();
+        outcome.map_err(|_| HistoryError::Failed("the thread that opens it panicked".to_owned()))?.unwrap_or(Ok(()))
+    }
+
     /// Ends the thread, if there is one.
     fn end(&self, how: End) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +148,8 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.end(End::AsItIs);
+        // Whoever opens the directory next finds it closed.
+        drop(self.opened());
     }
 }
 
@@ -150,8 +161,29 @@ impl History {
     /// # Errors
     /// [`HistoryError::Store`] when the files cannot be read or written, or another process has them open.
     pub fn open(options: Options) -> Result<Self, HistoryError> {
-        let shared = Arc::new(Shared::open(options)?);
-        Ok(Self { owner: Arc::new(Owner { shared, thread: Mutex::default() }) })
+        let history = Self::new(options);
+        history.owner.shared.open()?;
+        Ok(history)
+    }
+
+    /// The same in a thread, beside whatever else a start has to do: what is read meanwhile fails, and [`History::start`] waits
+    /// for it.
+    ///
+    /// # Errors
+    /// [`HistoryError::Failed`] when there is no thread to be had.
+    pub fn open_meanwhile(options: Options) -> Result<Self, HistoryError> {
+        let history = Self::new(options);
+        let shared = Arc::clone(&history.owner.shared);
+        let thread = std::thread::Builder::new().name("tplus-history".to_owned());
+        let opening = thread.spawn(move || shared.open());
+        let opening = opening.map_err(|error| HistoryError::Failed(format!("no thread to open it: {error}")))?;
+        *history.owner.opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
+        Ok(history)
+    }
+
+    fn new(options: Options) -> Self {
+        let shared = Arc::new(Shared::new(options));
+        Self { owner: Arc::new(Owner { shared, opening: Mutex::default(), thread: Mutex::default() }) }
     }
 
     /// Catches up with the journal to at least this position, which has to be durable, and goes on from there in a thread. A
@@ -159,8 +191,10 @@ impl History {
     ///
     /// # Errors
     /// When the journal cannot be read where the history has to go on, or contradicts it; when the files cannot be written; and
-    /// [`HistoryError::Behind`] when the journal ends before that position.
+    /// [`HistoryError::Behind`] when the journal ends before that position. Also what [`History::open`] fails with, if that was
+    /// done [meanwhile](History::open_meanwhile).
     pub fn start(&self, journal: &Journal, at_least: Lsn) -> Result<(), HistoryError> {
+        self.owner.opened()?;
         self.owner.end(End::AsItIs);
         let thread = runner::start(&self.owner.shared, journal, at_least)?;
         *self.owner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);

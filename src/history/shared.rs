@@ -43,7 +43,7 @@ pub(super) struct Progress {
 /// What the thread and the readers share.
 pub(super) struct Shared {
     pub(super) options: Options,
-    /// None while the files are opened again.
+    /// None until the files are open, and while they are opened again.
     trees: RwLock<Option<Arc<Trees>>>,
     progress: watch::Sender<Progress>,
     /// The furthest position that anybody ever waited for.
@@ -56,25 +56,29 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn open(options: Options) -> Result<Self, HistoryError> {
-        let trees = Trees::open(&options)?;
-        let progress = progress_of(&trees)?;
-        Ok(Self {
+    /// Nothing is open yet.
+    pub(super) fn new(options: Options) -> Self {
+        Self {
             options,
-            trees: RwLock::new(Some(Arc::new(trees))),
-            progress: watch::Sender::new(progress),
+            trees: RwLock::default(),
+            progress: watch::Sender::default(),
             wanted: AtomicU64::new(0),
             end: Mutex::default(),
             ending: Condvar::new(),
             #[cfg(test)]
             no_room: false.into(),
-        })
+        }
+    }
+
+    /// Opens the files.
+    pub(super) fn open(&self) -> Result<(), HistoryError> {
+        self.put(Trees::open(&self.options)?)
     }
 
     /// The open files.
     pub(super) fn trees(&self) -> Result<Arc<Trees>, HistoryError> {
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        trees.clone().ok_or_else(|| HistoryError::Store("they are being opened again".to_owned()))
+        trees.clone().ok_or_else(|| HistoryError::Store("they are being opened".to_owned()))
     }
 
     /// Lets go of the files and opens them again. Whoever reads meanwhile is told so. Nothing that was durable may be missing then,
@@ -99,12 +103,19 @@ impl Shared {
     fn replace(&self, open: impl FnOnce(&Options) -> Result<Trees, HistoryError>) -> Result<(), HistoryError> {
         let held = self.trees.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Err(in_use) = held.map(|trees| self.let_go(trees)).transpose() {
-            self.put(in_use);
+            *self.trees.write().unwrap_or_else(PoisonError::into_inner) = Some(in_use);
             return Err(HistoryError::Store("they are being read".to_owned()));
         }
-        let trees = open(&self.options)?;
-        let progress = progress_of(&trees)?;
-        self.put(Arc::new(trees));
+        self.put(open(&self.options)?)
+    }
+
+    /// Takes files into use that were just opened. What was read from them may not have been synced before they were closed.
+    fn put(&self, trees: Trees) -> Result<(), HistoryError> {
+        trees.db.persist(PersistMode::SyncAll)?;
+        let applied = trees.applied()?;
+        let (merchants, facts) = (trees.number(meta::MERCHANTS)?, trees.number(meta::FACTS)?);
+        *self.trees.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(trees));
+        let progress = Progress { applied, durable: applied, merchants, facts, stuck: None, failed: None };
         self.progress.send_replace(progress);
         Ok(())
     }
@@ -124,10 +135,6 @@ impl Shared {
             // Nobody reads for long, and this is no time to be quick.
             let _: Option<End> = self.asked_to_end(Duration::from_millis(10));
         }
-    }
-
-    fn put(&self, trees: Arc<Trees>) {
-        *self.trees.write().unwrap_or_else(PoisonError::into_inner) = Some(trees);
     }
 
     /// Syncs everything and marks the files as whole.
@@ -223,12 +230,4 @@ impl Shared {
         }
         outcome
     }
-}
-
-/// How far a database is that was just opened. What was read from its files may not have been synced before it ended.
-fn progress_of(trees: &Trees) -> Result<Progress, HistoryError> {
-    trees.db.persist(PersistMode::SyncAll)?;
-    let applied = trees.applied()?;
-    let (merchants, facts) = (trees.number(meta::MERCHANTS)?, trees.number(meta::FACTS)?);
-    Ok(Progress { applied, durable: applied, merchants, facts, stuck: None, failed: None })
 }

@@ -19,7 +19,7 @@ const FORMAT: u64 = 1;
 /// The most that one tree holds in memory before it is written out, in bytes.
 const MEMTABLE: u64 = 16 << 20;
 /// The most that the store's own journals hold, in bytes.
-const STORE_JOURNAL: u64 = 128 << 20;
+pub(super) const STORE_JOURNAL: u64 = 128 << 20;
 
 /// Small facts about the history itself.
 pub(super) mod meta {
@@ -29,8 +29,6 @@ pub(super) mod meta {
     pub(in crate::history) const APPLIED: &str = "applied";
     /// A hash of that record.
     pub(in crate::history) const LAST_RECORD: &str = "last record";
-    /// What was durable for certain when the last record was written.
-    pub(in crate::history) const SYNCED: &str = "synced";
     /// What was applied when it was stopped; absent while it runs.
     pub(in crate::history) const CLEAN: &str = "clean";
     pub(in crate::history) const MERCHANTS: &str = "merchants";

@@ -9,14 +9,14 @@ use super::{
     keys, rows,
     trees::{Trees, meta},
 };
-use crate::{journal::Lsn, proto::journal::HistoryDay};
+use crate::proto::journal::HistoryDay;
 
 /// Keys and values of a tree.
 type Rows<const LEN: usize, Value> = Vec<([u8; LEN], Value)>;
 
 impl Draft {
     /// Writes all rows, whole or not at all. They are there for good only once the files are synced.
-    pub(super) fn write(&mut self, trees: &Trees, durable: Lsn) -> Result<(), HistoryError> {
+    pub(super) fn write(&mut self, trees: &Trees) -> Result<(), HistoryError> {
         let rows = self.entries.len() * 5 + self.touched.len();
         let mut batch = OwnedWriteBatch::with_capacity(trees.db.clone(), rows).durability(Some(PersistMode::Buffer));
         put(&mut batch, &trees.heads, self.heads());
@@ -34,12 +34,9 @@ impl Draft {
         put(&mut batch, &trees.quick, self.quick_rows(trees)?);
         let opened = self.opened.iter().map(|(id, number)| (id.as_str().as_bytes().to_vec(), keys::merchant(*number)));
         put(&mut batch, &trees.merchants, opened.collect());
-        for (name, number) in [
-            (meta::APPLIED, self.applied.get()),
-            (meta::SYNCED, durable.get()),
-            (meta::MERCHANTS, self.merchants),
-            (meta::FACTS, self.facts),
-        ] {
+        for (name, number) in
+            [(meta::APPLIED, self.applied.get()), (meta::MERCHANTS, self.merchants), (meta::FACTS, self.facts)]
+        {
             batch.insert(&trees.meta, name, number.to_be_bytes().as_slice());
         }
         batch.insert(&trees.meta, meta::LAST_RECORD, self.last_record.as_slice());

@@ -76,7 +76,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         return Err(OpenFailure::OtherClock { directory: config.data_dir.clone(), created });
     }
     let fingerprint_key = store.identity().fingerprint_key;
-    let history = History::open(history::Options {
+    let history = History::open_meanwhile(history::Options {
         dir: config.data_dir.join(HISTORY),
         directory_id: store.identity().id,
         fingerprint_key,
