@@ -1,7 +1,7 @@
 //! Exact amounts of money.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     iter::Sum,
     ops::{Add, AddAssign, Sub, SubAssign},
 };
@@ -109,10 +109,24 @@ impl TryFrom<Decimal> for Money {
 impl fmt::Display for Money {
     /// Always with two decimals: `1000.00`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        if self.0 < 0 {
+            f.write_char('-')?;
+        }
         let cents = self.0.unsigned_abs();
-        write!(f, "{sign}{}.{:02}", cents / 100, cents % 100)
+        let (dollars, cents) = (cents / 100, cents % 100);
+        match u64::try_from(dollars) {
+            // Nearly all there are; answers are full of them.
+            Ok(dollars) => f.write_str(itoa::Buffer::new().format(dollars))?,
+            Err(_) => write!(f, "{dollars}")?,
+        }
+        f.write_char('.')?;
+        f.write_char(digit(cents / 10))?;
+        f.write_char(digit(cents % 10))
     }
+}
+
+fn digit(below_ten: u128) -> char {
+    u8::try_from(below_ten).map_or('?', |digit| char::from(b'0' + digit))
 }
 
 impl Add for Money {

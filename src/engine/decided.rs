@@ -171,6 +171,10 @@ impl Decided {
             false
         });
         self.orders.fetch_sub(orders, Ordering::Relaxed);
+        // After a long way to catch up most of the table is empty. In the long run as much comes as goes, and its size is right.
+        if evicted > self.recent.len() {
+            self.recent.shrink_to_fit();
+        }
         evicted
     }
 

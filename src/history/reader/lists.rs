@@ -1,6 +1,6 @@
 //! Lists of one merchant, in pages.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fjall::Iter;
 
@@ -14,6 +14,8 @@ use crate::{
     },
 };
 
+/// How many entries may lie where one is wanted, on average, for passing over them to be cheaper than looking each one up.
+const SPARSE: u64 = 4;
 /// How many later facts are looked at to see which entries they are about.
 const MOST_LATER: usize = 256;
 
@@ -44,11 +46,14 @@ impl Reader {
             if first > last {
                 return Ok(vec![]);
             }
-            if kinds.is_empty() || kinds.contains(&Kind::OrderClassified) {
+            if kinds.is_empty() {
+                return view.unfiltered(merchant, of, (first, last), order, limit);
+            }
+            if kinds.contains(&Kind::OrderClassified) {
                 return view.filtered(merchant, of, kinds, (first, last), order, limit);
             }
             let numbers = view.of_kinds(of, kinds, (first, last), order, limit)?;
-            numbers.into_iter().map(|number| view.entry(merchant, of, number)).collect()
+            view.numbered(merchant, of, &numbers)
         })
     }
 
@@ -157,13 +162,41 @@ impl Reader {
             let Some(of) = view.number(merchant)?.filter(|_| from < to) else { return Ok(vec![]) };
             let key = |at, number| keys::date(of, Dated::Settlements, at, number);
             let rows = view.range(&view.trees.dates, key(from, 0), key(before(Some(to)), u64::MAX));
-            rows.map(|row| view.entry(merchant, of, keys::number(&row.key()?)?)).collect()
+            let numbers: Vec<_> = rows.map(|row| keys::number(&row.key()?)).collect::<Result<_, _>>()?;
+            view.numbered(merchant, of, &numbers)
         })
     }
 }
 
 impl View {
-    /// Entries of an interval of numbers, of some kinds or all, by looking at each.
+    /// Entries of an interval of numbers. None is missing in between: so those wanted are known by their numbers, and read in the
+    /// order in which they lie, which is the faster one.
+    fn unfiltered(
+        &self,
+        merchant: &MerchantId,
+        of: Number,
+        (first, last): (u64, u64),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Entry>, HistoryError> {
+        let rows = |first, last| self.range(&self.trees.entries, keys::fact(of, first), keys::fact(of, last));
+        let first = match (order, rows(first, last).next_back()) {
+            (Order::OldestFirst, _) => first,
+            (Order::NewestFirst, Some(row)) => first.max((keys::number(&row.key()?)? + 1).saturating_sub(limit as u64)),
+            (Order::NewestFirst, None) => return Ok(vec![]),
+        };
+        let entry = |row: fjall::Guard| {
+            let (key, row) = row.into_inner()?;
+            rows::decode_entry(merchant, keys::number(&key)?, &row)
+        };
+        let mut entries = rows(first, last).take(limit).map(entry).collect::<Result<Vec<_>, _>>()?;
+        if order == Order::NewestFirst {
+            entries.reverse();
+        }
+        Ok(entries)
+    }
+
+    /// Entries of an interval of numbers and of some kinds, by looking at each.
     fn filtered(
         &self,
         merchant: &MerchantId,
@@ -180,7 +213,7 @@ impl View {
             }
             let (key, row) = row.into_inner()?;
             let (head, _) = Head::split(&row)?;
-            if kinds.is_empty() || kinds.contains(&head.kind) {
+            if kinds.contains(&head.kind) {
                 entries.push(rows::decode_entry(merchant, keys::number(&key)?, &row)?);
             }
         }
@@ -190,13 +223,36 @@ impl View {
     /// Entries with what became of them.
     fn all_found(&self, merchant: &MerchantId, of: Number, numbers: &[u64]) -> Result<Vec<Found>, HistoryError> {
         let changed = self.changed(of, numbers)?;
-        let found = |number: &u64| {
-            let entry = self.entry(merchant, of, *number)?;
+        let found = |entry: Entry| {
+            let unchanged = changed.as_ref().is_some_and(|all| !all.contains(&entry.number));
             // What becomes of an appeal happens to the deduction.
-            let told = entry.kind() != Kind::AppealOpened && changed.as_ref().is_some_and(|all| !all.contains(number));
-            if told { Ok(Found { entry, standing: Standing::Unchanged }) } else { self.found(entry) }
+            if unchanged && entry.kind() != Kind::AppealOpened {
+                Ok(Found { entry, standing: Standing::Unchanged })
+            } else {
+                self.found(entry)
+            }
         };
-        numbers.iter().map(found).collect()
+        self.numbered(merchant, of, numbers)?.into_iter().map(found).collect()
+    }
+
+    /// The entries with these numbers, in their order: in one scan where they lie close together, which most do that are asked for
+    /// together.
+    fn numbered(&self, merchant: &MerchantId, of: Number, numbers: &[u64]) -> Result<Vec<Entry>, HistoryError> {
+        let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else { return Ok(vec![]) };
+        if (last - first) / SPARSE >= numbers.len() as u64 {
+            return numbers.iter().map(|number| self.entry(merchant, of, *number)).collect();
+        }
+        let wanted: HashSet<_> = numbers.iter().collect();
+        let mut entries = HashMap::new();
+        for row in self.range(&self.trees.entries, keys::fact(of, *first), keys::fact(of, *last)) {
+            let (key, row) = row.into_inner()?;
+            let number = keys::number(&key)?;
+            if wanted.contains(&number) {
+                entries.insert(number, rows::decode_entry(merchant, number, &row)?);
+            }
+        }
+        let entry = |number| entries.remove(number).ok_or_else(|| Self::not_there(*number));
+        numbers.iter().map(entry).collect()
     }
 
     /// The entries among these that there are later facts about, found in one scan, which costs a tenth of looking each of them up;

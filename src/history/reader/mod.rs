@@ -135,10 +135,14 @@ impl View {
         rows::decode_entry(merchant, number, &self.row(of, number)?)
     }
 
+    fn not_there(number: u64) -> HistoryError {
+        HistoryError::damaged(format!("fact {number} of a merchant is not there"))
+    }
+
     /// The row of an entry that has to be there.
     fn row(&self, of: Number, number: u64) -> Result<Slice, HistoryError> {
         let row = self.get(&self.trees.entries, keys::fact(of, number))?;
-        row.ok_or_else(|| HistoryError::damaged(format!("fact {number} of a merchant is not there")))
+        row.ok_or_else(|| Self::not_there(number))
     }
 
     /// What the head of a merchant says.
