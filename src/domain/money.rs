@@ -116,7 +116,7 @@ impl fmt::Display for Money {
         let (dollars, cents) = (cents / 100, cents % 100);
         match u64::try_from(dollars) {
             // Nearly all there are; answers are full of them.
-            Ok(dollars) => f.write_str(itoa::Buffer::new().format(dollars))?,
+            Ok(dollars) => write!(f, "{dollars}")?,
             Err(_) => write!(f, "{dollars}")?,
         }
         f.write_char('.')?;
