@@ -2,6 +2,7 @@
 
 mod archive;
 mod checkpoint;
+mod chunk;
 mod deadlines;
 mod decided;
 mod filter;
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::{
     archive::{Archive, ArchiveError},
     checkpoint::{CheckpointError, Written},
+    chunk::{Chunk, Room},
     policies::{Announced, PolicyRequest},
     read::View,
     recovery::{OpenError, Recovered},
@@ -67,7 +69,7 @@ pub struct Engine {
     policies: Book,
     time: Time,
     journal: Journal,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     max_in_flight: usize,
     limits: Limits,
     checkpoint_every: u64,

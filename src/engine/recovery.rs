@@ -295,7 +295,7 @@ impl State {
             policies: Book::new(policies),
             time,
             journal,
-            permits: Semaphore::new(options.max_in_flight),
+            permits: Arc::new(Semaphore::new(options.max_in_flight)),
             max_in_flight: options.max_in_flight,
             limits: options.limits,
             checkpoint_every: options.checkpoint_every,

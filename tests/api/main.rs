@@ -11,6 +11,7 @@
 mod support;
 
 mod calls;
+mod chunks;
 mod commands;
 mod errors;
 mod faults;

@@ -1,5 +1,6 @@
 //! The services: convert, execute, convert.
 
+mod chunks;
 mod clock;
 mod disputes;
 mod events;

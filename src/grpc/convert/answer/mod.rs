@@ -22,8 +22,10 @@ pub use margin::{cash_forecast, margin};
 pub use merchant::{
     categories_set, closing_started, hold_lifted, hold_placed, merchant, merchant_imported, merchant_reopened,
 };
-pub use order::{order_classified, order_reversed};
+pub use order::{order_classified, order_result, order_reversed};
 pub use policy::{evaluated, policies, policy, policy_announced, policy_version};
+
+use std::time::Duration;
 
 use crate::{
     domain::{Charge, Cycle, GuaranteeChange, Income, Money, Receipt, Release, Stage, Timestamp},
@@ -34,6 +36,11 @@ use crate::{
 pub fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
     let (seconds, micros) = (instant.micros().div_euclid(1_000_000), instant.micros().rem_euclid(1_000_000));
     prost_types::Timestamp { seconds, nanos: i32::try_from(micros * 1_000).unwrap_or_default() }
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    prost_types::Duration { seconds, nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default() }
 }
 
 fn receipt(receipt: &Receipt) -> v1::Receipt {

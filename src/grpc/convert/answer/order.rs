@@ -1,6 +1,9 @@
 //! Orders.
 
-use super::{charge, cycle, receipt, timestamp};
+use tonic::Status;
+use tonic_types::StatusExt as _;
+
+use super::{charge, cycle, duration, receipt, timestamp};
 use crate::{
     domain::{OrderClassified, OrderReversed},
     engine::Answer,
@@ -16,6 +19,38 @@ pub fn order_classified(answer: &Answer<OrderClassified>) -> v1::ClassifyOrderRe
         completed_at: Some(timestamp(fact.completed_at)),
         replayed: answer.replayed,
         receipt: Some(receipt(&fact.receipt)),
+    }
+}
+
+/// The answer for one of many orders, or why there is none.
+pub fn order_result(result: Result<Answer<OrderClassified>, Status>, with_receipt: bool) -> v1::OrderResult {
+    match result {
+        Ok(answer) => {
+            let fact = &answer.fact;
+            v1::OrderResult {
+                cycle: cycle(fact.cycle).into(),
+                settles_at: Some(timestamp(fact.settles_at)),
+                replayed: answer.replayed,
+                refusal: None,
+                completed_at: with_receipt.then(|| timestamp(fact.completed_at)),
+                receipt: with_receipt.then(|| receipt(&fact.receipt)),
+            }
+        }
+        Err(status) => v1::OrderResult { refusal: Some(refusal(&status)), ..v1::OrderResult::default() },
+    }
+}
+
+/// What one of many is refused with, as it would have been by itself.
+fn refusal(status: &Status) -> v1::OrderRefusal {
+    let details = status.get_error_details();
+    let fields = details.bad_request().map(|bad| bad.field_violations.iter().map(|bad| bad.field.clone()).collect());
+    let retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
+    v1::OrderRefusal {
+        code: status.code().into(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        fields: fields.unwrap_or_default(),
+        retry_after: retry_after.map(duration),
     }
 }
 

@@ -1,8 +1,6 @@
 //! Policies.
 
-use std::time::Duration;
-
-use super::{dollars, timestamp};
+use super::{dollars, duration, timestamp};
 use crate::{
     domain::{InForce, Money, Outcome, Policy, QuotaBasis, QuotaCounts, Tier, Timestamp},
     engine::Announced,
@@ -94,9 +92,4 @@ fn rules(policy: &Policy) -> v1::Policy {
 
 fn tier(tier: &Tier) -> v1::MultipleTier {
     v1::MultipleTier { above: tier.above.to_string(), multiple: tier.multiple }
-}
-
-fn duration(duration: Duration) -> prost_types::Duration {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    prost_types::Duration { seconds, nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default() }
 }
