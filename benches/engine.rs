@@ -17,19 +17,25 @@ use std::{
 use divan::{Bencher, counter::ItemsCount};
 use support::{directory, engine, file_store, guarantee, order};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use tonic::transport::Channel;
+use tokio::{runtime::Runtime, sync::mpsc};
+use tonic::{codegen::tokio_stream::wrappers::ReceiverStream, transport::Channel};
 use tplus::{
     engine::Engine,
     history::{self, History},
     journal::MemoryStore,
     metrics::Metrics,
-    proto::v1::{ClassifyOrderRequest, order_service_client::OrderServiceClient},
+    proto::v1::{
+        ClassifyOrderRequest, CompletedOrder, StreamClassifyOrdersRequest, order_service_client::OrderServiceClient,
+    },
     server::{Opened, Recovered, Server, ServerOptions},
 };
 
 /// How many merchants there are.
 const MERCHANTS: u64 = 100_000;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     divan::main();
@@ -110,6 +116,59 @@ async fn call(channel: Channel, number: Arc<AtomicU64>, calls: u64) {
         };
         client.classify_order(request).await.expect("classified");
     }
+}
+
+/// Over one stream on loopback, durable, in chunks of so many, 16 of them in flight. The client's messages are made beforehand.
+#[divan::bench(args = [1, 10, 100, 1_000], sample_count = 10, sample_size = 1)]
+fn stream_over_loopback(bencher: Bencher<'_, '_>, chunk: u64) {
+    let runtime = Runtime::new().expect("a runtime");
+    let dir = directory();
+    let engine = engine(file_store(&dir));
+    let address = runtime.block_on(serve(Arc::clone(&engine), &dir));
+    let channel = runtime.block_on(connect(address));
+    let number = AtomicU64::new(0);
+    let chunks = if chunk == 1 { 20_000 } else { 200_000 / chunk };
+    bencher
+        .counter(ItemsCount::new(chunks * chunk))
+        .with_inputs(|| {
+            let orders = || (0..chunk).map(|_| completed(number.fetch_add(1, Ordering::Relaxed))).collect();
+            (0..chunks).map(|sequence| chunk_of(sequence, orders())).collect::<Vec<_>>()
+        })
+        .bench_local_values(|chunks| runtime.block_on(stream(channel.clone(), chunks)));
+    drop(channel);
+    engine.close().expect("closed");
+}
+
+fn completed(number: u64) -> CompletedOrder {
+    CompletedOrder {
+        merchant_id: format!("merchant-{:08}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % MERCHANTS),
+        order_id: format!("order-{number:016}"),
+        price: "19.99".into(),
+        ..CompletedOrder::default()
+    }
+}
+
+fn chunk_of(sequence: u64, orders: Vec<CompletedOrder>) -> StreamClassifyOrdersRequest {
+    StreamClassifyOrdersRequest { sequence, orders, ..StreamClassifyOrdersRequest::default() }
+}
+
+/// Sends chunks, and reads an answer for each.
+async fn stream(channel: Channel, chunks: Vec<StreamClassifyOrdersRequest>) {
+    let (sender, sent) = mpsc::channel(16);
+    let mut client = OrderServiceClient::new(channel);
+    let answers = client.stream_classify_orders(ReceiverStream::new(sent));
+    let count = chunks.len();
+    let sending = tokio::spawn(async move {
+        for chunk in chunks {
+            sender.send(chunk).await.expect("the server listens");
+        }
+    });
+    let mut answers = answers.await.expect("a stream").into_inner();
+    for _ in 0..count {
+        let answer = answers.message().await.expect("answered").expect("an answer");
+        assert!(answer.results.iter().all(|result| result.refusal.is_none()));
+    }
+    sending.await.expect("sent");
 }
 
 fn prepare(engine: &Engine) {
