@@ -32,9 +32,9 @@ pub(super) struct Decided {
     evictions: AtomicU64,
 }
 
-/// What is known, and the position of the last record about it.
+/// What is known, and the position of the last record about it. Few bytes: a table that grows moves all of them.
 struct Recent {
-    known: Known,
+    known: Box<Known>,
     lsn: Lsn,
 }
 
@@ -119,7 +119,7 @@ impl Decided {
     /// Remembers what is known already, as a checkpoint tells.
     pub(super) fn put(&self, fingerprint: Fingerprint, known: Known, lsn: Lsn) {
         let order = known.first.fact.order().is_some();
-        if self.recent.insert(fingerprint, Recent { known, lsn }).is_none() && order {
+        if self.recent.insert(fingerprint, Recent { known: Box::new(known), lsn }).is_none() && order {
             self.orders.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     codec::{Fingerprint, encode_event},
-    domain::{Changes, Command, Context, Decision, Fact, Known, MerchantId, Rejection, Timestamp, catch_up, decide},
+    domain::{
+        Changes, Command, Context, Decision, Fact, Key, Known, MerchantId, Rejection, Timestamp, catch_up, decide,
+    },
     journal::{AppendError, Lsn},
     proto::journal::{MerchantFacts, Record, record::Body},
 };
@@ -112,7 +114,7 @@ impl Engine {
         let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
         let recorded = Recorded;
         *rests_on = lsn;
-        self.remember(&request.merchant, &changes, subject, lsn);
+        self.remember((&request.merchant, request.command.key(), *fingerprint), &changes, subject, lsn);
         self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policies);
         drop(recorded);
         self.tell_cycle(&event.fact, false);
@@ -217,12 +219,19 @@ impl Engine {
         self.journal.append(&record.encode_to_vec())
     }
 
-    /// Remembers what was asked for, and what became of what it is about.
-    fn remember(&self, id: &MerchantId, changes: &Changes, subject: Option<Subject>, lsn: Lsn) {
+    /// Remembers what was asked for, under its own key, and what became of what it is about.
+    fn remember(
+        &self,
+        (id, own, fingerprint): (&MerchantId, Key<'_>, Fingerprint),
+        changes: &Changes,
+        subject: Option<Subject>,
+        lsn: Lsn,
+    ) {
         let mut asked = None;
         for event in &changes.events {
             if let Some(key) = event.fact.key() {
-                self.decided.remember(self.decided.fingerprint(id, key), event.clone(), lsn);
+                let fingerprint = if key == own { fingerprint } else { self.decided.fingerprint(id, key) };
+                self.decided.remember(fingerprint, event.clone(), lsn);
                 asked = asked.or_else(|| event.fact.subject().map(|_| &event.fact));
             }
         }
