@@ -12,6 +12,7 @@ use tplus::{
 };
 
 use crate::{
+    chunk,
     model::{
         answers::{Commanded, Effect, ModelAnswer},
         api::{Action, Command, Request},
@@ -23,9 +24,7 @@ use crate::{
 
 pub(crate) async fn ask(services: &Services, request: &Request) -> Result<ModelAnswer, Status> {
     Ok(match request {
-        Request::Classify(order) => {
-            wire::classified(services.classify_order(Asked::new(send::classify(order))).await?.into_inner())
-        }
+        Request::Classify(order) => wire::classified(chunk::classify(services, send::classify(order)).await?),
         Request::Modify(change) => {
             wire::modified(services.modify_guarantee(Asked::new(send::modify(change))).await?.into_inner())
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod ask;
+mod chunk;
 mod history;
 #[path = "../model/mod.rs"]
 mod model;
