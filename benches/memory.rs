@@ -11,6 +11,10 @@ use support::{directory, engine, file_store, guarantee, order, submit};
 const MERCHANTS: u64 = 1_000_000;
 const ORDERS: u64 = 4_000_000;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let dir = directory();
     let engine = engine(file_store(&dir));
