@@ -33,12 +33,12 @@ impl Engine {
         permits.map(|permits| Room { _permits: permits }).map_err(|_| overloaded())
     }
 
-    /// Room for so many commands, as soon as there is.
+    /// Room for so many commands, as soon as there is: in a part of the engine that only those share who wait for it.
     ///
     /// # Errors
     /// Never while the engine lives.
     pub async fn room_for(&self, commands: usize) -> Result<Room, EngineError> {
-        let permits = Arc::clone(&self.permits).acquire_many_owned(self.permits_for(commands)).await;
+        let permits = Arc::clone(&self.patient).acquire_many_owned(self.permits_for(commands)).await;
         permits.map(|permits| Room { _permits: permits }).map_err(|_| overloaded())
     }
 

@@ -70,6 +70,9 @@ pub struct Engine {
     time: Time,
     journal: Journal,
     permits: Arc<Semaphore>,
+    /// As many again for whoever waits for room: who waits for much would be handed every permit that comes free, and keep all others
+    /// out.
+    patient: Arc<Semaphore>,
     max_in_flight: usize,
     limits: Limits,
     checkpoint_every: u64,
@@ -339,7 +342,10 @@ impl Engine {
             journal_durable: self.journal.durable().get(),
             read_only: self.journal.read_only(),
             due_lag: self.deadlines.next().map_or(Duration::ZERO, |at| self.time.peek().since(at)),
-            in_flight: self.max_in_flight.saturating_sub(self.permits.available_permits()) as u64,
+            in_flight: [&self.permits, &self.patient]
+                .map(|permits| self.max_in_flight.saturating_sub(permits.available_permits()) as u64)
+                .iter()
+                .sum(),
             clock: self.time.clock().state(),
             shard_sizes: self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect(),
         }

@@ -296,6 +296,7 @@ impl State {
             time,
             journal,
             permits: Arc::new(Semaphore::new(options.max_in_flight)),
+            patient: Arc::new(Semaphore::new(options.max_in_flight)),
             max_in_flight: options.max_in_flight,
             limits: options.limits,
             checkpoint_every: options.checkpoint_every,
