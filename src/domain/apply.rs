@@ -3,17 +3,21 @@
 use super::{
     AppealOpened, AppealResolved, BalanceAdjusted, Charge, ClosingStarted, Cycle, Day, DayTotals, Deduction, Direction,
     Event, Fact, GuaranteeChange, Hold, Income, Lasting, MarginDeducted, Merchant, MerchantImported, Money,
-    OrderReversed, Pending, Policy, ProfitSettled, Release, ReleaseCompleted, Stage, Timestamp, Warning,
-    known::OrderTerms,
+    OrderClassified, OrderReversed, Pending, Policy, ProfitSettled, Release, ReleaseCompleted, Stage, Timestamp,
+    Warning, known::OrderTerms,
 };
 
 impl Merchant {
     /// Makes a fact part of the state.
     pub fn apply(&mut self, event: &Event) {
         let at = event.effective_at;
+        if let Fact::OrderClassified(order) = &event.fact {
+            return self.apply_order(order, at);
+        }
         self.settle_deductions(at);
         match &event.fact {
-            Fact::OrderClassified(_) | Fact::OrderImported(_) => event.fact.order().iter().for_each(|o| self.take(o)),
+            Fact::OrderClassified(_) => {}
+            Fact::OrderImported(_) => event.fact.order().iter().for_each(|order| self.take(order)),
             Fact::OrderReversed(fact) => self.apply_reversed(fact),
             Fact::ProfitSettled(fact) => self.apply_settled(fact),
             Fact::GuaranteeModified(fact) => self.apply_guarantee(&fact.change, at),
@@ -50,6 +54,17 @@ impl Merchant {
         self.come_back(&event.fact);
         self.gap_standing = lasting(self.gap_standing, self.gap(), at);
         self.debt_standing = lasting(self.debt_standing, self.debt, at);
+        self.last_effective_at = Some(at);
+        self.facts += 1;
+    }
+
+    /// The same for an order, which changes neither gap nor debt.
+    pub(crate) fn apply_order(&mut self, order: &OrderClassified, at: Timestamp) {
+        self.settle_deductions(at);
+        self.take(&order.terms(false));
+        if self.stage == Stage::Closed {
+            self.stage = Stage::Closing;
+        }
         self.last_effective_at = Some(at);
         self.facts += 1;
     }
@@ -242,10 +257,7 @@ impl Merchant {
 
     /// A closed merchant to whom something happens is closing again.
     fn come_back(&mut self, fact: &Fact) {
-        let disturbs = matches!(
-            fact,
-            Fact::OrderClassified(_) | Fact::OrderReversed(_) | Fact::MarginDeducted(_) | Fact::AppealOpened(_)
-        );
+        let disturbs = matches!(fact, Fact::OrderReversed(_) | Fact::MarginDeducted(_) | Fact::AppealOpened(_));
         if self.stage == Stage::Closed && (disturbs || !self.is_settled_up()) {
             self.stage = Stage::Closing;
         }

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Command, Context, Event, Fact, Merchant, Rejection, Stage, Timeline, Timestamp, Warning, WarningRaised};
+use super::{
+    ClassifyOrder, Command, Context, Dates, Day, Event, Fact, Merchant, OrderClassified, Receipt, Rejection, Stage,
+    Timeline, Timestamp, Warning, WarningRaised,
+};
 
 /// What was due, and then a command.
 #[derive(Debug)]
@@ -55,6 +58,30 @@ pub fn decide<C: Command>(
     Ok(Decision { fact, event, changes: draft.into_changes() })
 }
 
+/// Decides on an order that is not known as [`decide`] does, and answers it with the instant from which it counts, if it is all that has to be
+/// recorded: nothing is due for the merchant, and it brings about nothing at once. None: [`decide`] tells.
+///
+/// `dates` are those of the order before, see [`ClassifyOrder`]; this is the hot path, and neither asks for memory nor copies the state.
+///
+/// # Errors
+/// When the rules forbid it.
+pub fn decide_alone(
+    order: &ClassifyOrder,
+    merchant: &Merchant,
+    context: &Context<'_>,
+    dates: &mut Option<Dates>,
+) -> Result<Option<(Timestamp, OrderClassified)>, Rejection> {
+    if !merchant.is_quiet(context.now, context.policies) {
+        return Ok(None);
+    }
+    let fact = order.classify(merchant, context, dates)?;
+    if fact.settles_at <= context.now || quota_warning(merchant, fact.day, &fact.receipt, context).is_some() {
+        return Ok(None);
+    }
+    let at = ClassifyOrder::effective_at(&fact, context.now);
+    Ok(Some((merchant.last_effective_at.map_or(at, |last| last.max(at)), fact)))
+}
+
 /// What has come due by now without any command; no events if nothing has.
 pub fn catch_up(merchant: &Merchant, now: Timestamp, policies: &Timeline) -> Changes {
     let mut draft = Draft::of(merchant);
@@ -91,7 +118,7 @@ impl<'a> Draft<'a> {
     }
 
     fn add(&mut self, event: Event, follow_ups: Vec<Fact>, context: &Context<'_>) {
-        let warning = self.quota_warning(&event, context);
+        let warning = self.warning(&event, context);
         let at = event.effective_at;
         if warning.is_none() && self.stands_alone(&event, context.now) {
             // The hot path: the fact is applied in place later, and the state is not copied.
@@ -110,21 +137,14 @@ impl<'a> Draft<'a> {
         later && self.merchant.stage() == Stage::Open && matches!(self.merchant, Cow::Borrowed(_))
     }
 
-    /// The share of the day's quota that policy warns of was crossed, for the first time that day.
-    fn quota_warning(&self, event: &Event, context: &Context<'_>) -> Option<Fact> {
-        let in_force = context.in_force();
-        let percent = in_force.policy.warn_quota_percent?;
-        let (day, receipt) = match &event.fact {
-            Fact::OrderClassified(order) => (order.day, &order.receipt),
-            Fact::GuaranteeModified(fact) => (context.policies.day_of(context.now), &fact.receipt),
-            _ => return None,
-        };
-        let (used, quota) = (receipt.day_total_after, receipt.quota);
-        let crossed = !quota.is_zero() && used.times(100) >= quota.times(percent);
-        (crossed && !self.merchant.totals(day).warned).then(|| {
-            let warning = Warning::QuotaUse { day, used, quota };
-            WarningRaised { warning, policy_version: in_force.version }.into()
-        })
+    fn warning(&self, event: &Event, context: &Context<'_>) -> Option<Fact> {
+        match &event.fact {
+            Fact::OrderClassified(order) => quota_warning(&self.merchant, order.day, &order.receipt, context),
+            Fact::GuaranteeModified(fact) => {
+                quota_warning(&self.merchant, context.policies.day_of(context.now), &fact.receipt, context)
+            }
+            _ => None,
+        }
     }
 
     fn into_changes(self) -> Changes {
@@ -134,4 +154,16 @@ impl<'a> Draft<'a> {
         };
         Changes { events: self.events, after }
     }
+}
+
+/// The share of the day's quota that policy warns of was crossed, for the first time that day.
+fn quota_warning(merchant: &Merchant, day: Day, receipt: &Receipt, context: &Context<'_>) -> Option<Fact> {
+    let in_force = context.in_force();
+    let percent = in_force.policy.warn_quota_percent?;
+    let (used, quota) = (receipt.day_total_after, receipt.quota);
+    let crossed = !quota.is_zero() && used.times(100) >= quota.times(percent);
+    (crossed && !merchant.totals(day).warned).then(|| {
+        let warning = Warning::QuotaUse { day, used, quota };
+        WarningRaised { warning, policy_version: in_force.version }.into()
+    })
 }

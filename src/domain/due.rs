@@ -1,7 +1,7 @@
 //! What time alone brings about.
 
 use super::{
-    Event, Fact, Merchant, MerchantClosed, Pending, ProfitSettled, Release, ReleaseCompleted, Stage, Timeline,
+    Event, Fact, Lasting, Merchant, MerchantClosed, Pending, ProfitSettled, Release, ReleaseCompleted, Stage, Timeline,
     Timestamp, Warning, WarningRaised,
 };
 
@@ -21,6 +21,18 @@ impl Merchant {
     pub fn next_due(&self, now: Timestamp, policies: &Timeline) -> Option<Event> {
         let (at, due) = self.upcoming(policies)?;
         (at <= now).then(|| self.event(at, self.fact_of(&due, at, policies)))
+    }
+
+    /// Whether surely nothing has come due by now; a held release is not looked at closely.
+    pub(super) fn is_quiet(&self, now: Timestamp, policies: &Timeline) -> bool {
+        let lasts = |it: Lasting| it.since.is_some() && !it.warned;
+        let settlement = self.pending.first().map(|pending| pending.settles_at);
+        let release = self.releases.first().map(|release| release.due_at);
+        settlement.is_none_or(|at| at > now)
+            && release.is_none_or(|at| at > now)
+            && self.stage == Stage::Open
+            && (!lasts(self.gap_standing) && !lasts(self.debt_standing)
+                || self.next_due_at(policies).is_none_or(|at| at > now))
     }
 
     /// When the next fact comes due, if any.

@@ -31,7 +31,7 @@ pub use command::{
     LiftHold, Limits, ModifyGuarantee, OpenAppeal, PayMargin, PendingToImport, PlaceHold, ReopenMerchant,
     ResolveAppeal, ReturnPayment, ReverseOrder, SetCategories, Withdraw,
 };
-pub use draft::{Changes, Decision, as_of, catch_up, decide};
+pub use draft::{Changes, Decision, as_of, catch_up, decide, decide_alone};
 pub use evaluate::{Evaluation, Outcome};
 pub use event::{
     AppealOpened, AppealOutcome, AppealResolved, BalanceAdjusted, Beneficiary, CategoriesSet, Charge, ClosingStarted,
@@ -51,4 +51,4 @@ pub use quote::{Obstacle, Quote};
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};
 pub use time::{InvalidTime, Timestamp};
-pub use timeline::{SetPolicy, Timeline};
+pub use timeline::{Dates, SetPolicy, Timeline};

@@ -50,13 +50,25 @@ impl Money {
     /// # Errors
     /// Anything else, so also signs, exponents, blanks and a third decimal, is no amount.
     pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
-        let (dollars, cents) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(dollars, 12) || !digits(cents, 2) {
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// The same for a text that is not known to be one.
+    ///
+    /// # Errors
+    /// As [`Money::parse`].
+    pub fn parse_bytes(text: &[u8]) -> Result<Self, InvalidAmount> {
+        let point = text.iter().position(|byte| *byte == b'.');
+        let (dollars, cents) = match point.and_then(|at| text.split_at_checked(at)) {
+            Some((dollars, cents)) => (dollars, cents.get(1..).unwrap_or_default()),
+            None => (text, b"0".as_slice()),
+        };
+        if !(1..=12).contains(&dollars.len()) || !(1..=2).contains(&cents.len()) {
             return Err(InvalidAmount);
         }
-        let decimal = Decimal::from_str_exact(text).map_err(|_| InvalidAmount)?;
-        Self::try_from(decimal)
+        let dollars = number(dollars)?;
+        let cents = number(cents)? * if cents.len() == 1 { 10 } else { 1 };
+        Ok(Self(i128::from(dollars * 100 + cents)))
     }
 
     /// This amount times a whole number.
@@ -125,6 +137,14 @@ impl fmt::Display for Money {
     }
 }
 
+/// The number that a few digits say.
+fn number(digits: &[u8]) -> Result<u64, InvalidAmount> {
+    digits.iter().try_fold(0, |number, byte| match byte {
+        b'0'..=b'9' => Ok(number * 10 + u64::from(byte - b'0')),
+        _ => Err(InvalidAmount),
+    })
+}
+
 fn digit(below_ten: u128) -> char {
     u8::try_from(below_ten).map_or('?', |digit| char::from(b'0' + digit))
 }
@@ -163,6 +183,8 @@ impl Sum for Money {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -170,6 +192,21 @@ mod tests {
         for (text, cents) in [("0", 0), ("0.1", 10), ("007.05", 705), ("999999999999.99", Money::MAX_INPUT.cents())] {
             assert_eq!(Money::parse(text).map(Money::cents), Ok(cents), "{text}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_are_what_a_decimal_says(text in "[0-9]{0,13}(\\.[0-9]{0,3})?") {
+            let form = has_form(&text);
+            let decimal = form.then(|| Decimal::from_str_exact(&text).unwrap()).ok_or(InvalidAmount);
+            prop_assert_eq!(Money::parse(&text), decimal.and_then(Money::try_from));
+        }
+    }
+
+    /// Whether a text of digits and a point has the form of an amount.
+    fn has_form(text: &str) -> bool {
+        let (dollars, cents) = text.split_once('.').unwrap_or((text, "0"));
+        (1..=12).contains(&dollars.len()) && (1..=2).contains(&cents.len())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Announcement, Calendar, Day, InForce, Policy, Rejection, RequestId, Text, Timestamp};
+use super::{Announcement, Calendar, Cycle, Day, InForce, Policy, Rejection, RequestId, Text, Timestamp};
 
 /// Every policy that was ever in force or is announced, in the order of their instants. Never empty.
 ///
@@ -12,6 +12,39 @@ use super::{Announcement, Calendar, Day, InForce, Policy, Rejection, RequestId, 
 pub struct Timeline {
     first: InForce,
     later: Vec<InForce>,
+}
+
+/// What the policies say of an order that is completed within a span of time, in which they say the same of every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dates {
+    /// The span: from here on.
+    from: Timestamp,
+    /// The span: up to here, this instant excluded.
+    until: Timestamp,
+    /// The policy in force when the order is decided.
+    version: u64,
+    /// The settlement day it counts towards.
+    pub day: Day,
+    /// When that day ends.
+    pub resets_at: Timestamp,
+    /// When an order of each cycle settles.
+    quick: Timestamp,
+    standard: Timestamp,
+}
+
+impl Dates {
+    /// Whether they are those of an order completed at an instant and decided under a policy.
+    pub fn are_of(&self, completed_at: Timestamp, in_force: &InForce) -> bool {
+        (self.from..self.until).contains(&completed_at) && self.version == in_force.version
+    }
+
+    /// When an order settles.
+    pub const fn settles_at(&self, cycle: Cycle) -> Timestamp {
+        match cycle {
+            Cycle::Quick => self.quick,
+            Cycle::Standard => self.standard,
+        }
+    }
 }
 
 impl Timeline {
@@ -70,6 +103,27 @@ impl Timeline {
             end = self.calendar_at(end).end_of(day);
         }
         end
+    }
+
+    /// The dates of an order. The calendar is the one in force when it was completed, so that no day has two; everything else is that
+    /// of the policy that decides.
+    pub fn dates(&self, completed_at: Timestamp, in_force: &InForce) -> Dates {
+        let calendar = self.calendar_at(completed_at);
+        let day = calendar.day_of(completed_at);
+        let mut changes = self.later.iter().map(|next| next.effective_at);
+        let last_change =
+            changes.clone().rev().find(|at| *at <= completed_at).unwrap_or(Timestamp::from_micros(i64::MIN));
+        let next_change = changes.find(|at| *at > completed_at).unwrap_or(Timestamp::from_micros(i64::MAX));
+        let settles_at = |cycle| calendar.start_of(day.plus(in_force.policy.days(cycle)));
+        Dates {
+            from: calendar.start_of(day).max(last_change),
+            until: calendar.end_of(day).min(next_change),
+            version: in_force.version,
+            day,
+            resets_at: self.end_of_day(completed_at),
+            quick: settles_at(Cycle::Quick),
+            standard: settles_at(Cycle::Standard),
+        }
     }
 
     /// The first instant of a settlement day, by the calendars of its time.

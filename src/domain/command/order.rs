@@ -2,8 +2,8 @@
 
 use super::{Command, Context, Key, above_zero, receipt, same, subject};
 use crate::domain::{
-    Cycle, Fact, Merchant, Money, OrderClassified, OrderId, OrderReversed, QuotaCounts, Receipt, Rejection, RequestId,
-    Text, Thing, Timestamp, known::OrderTerms,
+    Cycle, Dates, Fact, Merchant, Money, OrderClassified, OrderId, OrderReversed, Policy, QuotaCounts, Receipt,
+    Rejection, RequestId, Text, Thing, Timestamp, known::OrderTerms,
 };
 
 /// An order that was completed.
@@ -37,10 +37,45 @@ impl ClassifyOrder {
         Ok(Self { order_id, price, profit, completed_at })
     }
 
-    fn check_age(&self, context: &Context<'_>) -> Result<Timestamp, Rejection> {
-        let policy = &context.in_force().policy;
-        let completed_at = self.completed_at.unwrap_or(context.now);
-        let (oldest, latest) = (context.now.before(policy.max_lateness), context.now.after(policy.max_ahead));
+    /// Decides on the order. `dates` are those of an order before it, and of this one afterwards: most orders share them with the one
+    /// before, and need not work them out.
+    pub(in crate::domain) fn classify(
+        &self,
+        merchant: &Merchant,
+        context: &Context<'_>,
+        dates: &mut Option<Dates>,
+    ) -> Result<OrderClassified, Rejection> {
+        let in_force = context.in_force();
+        let completed_at = self.check_age(&in_force.policy, context.now)?;
+        let fitting = dates.filter(|dates| dates.are_of(completed_at, in_force));
+        let dates = *dates.insert(fitting.unwrap_or_else(|| context.policies.dates(completed_at, in_force)));
+        let policy = &in_force.policy;
+        let (multiple, quota) = policy.quota(merchant.guarantee, merchant.frozen, merchant.historical_profit);
+        let before = policy.counted(merchant.totals(dates.day));
+        let cycle = if before + self.price <= quota { Cycle::Quick } else { Cycle::Standard };
+        let counts = policy.counts == QuotaCounts::All || cycle == Cycle::Quick;
+        Ok(OrderClassified {
+            order_id: self.order_id.clone(),
+            price: self.price,
+            profit: self.profit,
+            completed_at,
+            day: dates.day,
+            cycle,
+            settles_at: dates.settles_at(cycle),
+            receipt: Receipt {
+                policy_version: in_force.version,
+                multiple,
+                quota,
+                day_total_before: before,
+                day_total_after: if counts { before + self.price } else { before },
+                resets_at: dates.resets_at,
+            },
+        })
+    }
+
+    fn check_age(&self, policy: &Policy, now: Timestamp) -> Result<Timestamp, Rejection> {
+        let Some(completed_at) = self.completed_at else { return Ok(now) };
+        let (oldest, latest) = (now.before(policy.max_lateness), now.after(policy.max_ahead));
         if completed_at < oldest {
             Err(Rejection::OrderTooOld { completed_at, oldest })
         } else if completed_at > latest {
@@ -72,34 +107,8 @@ impl Command for ClassifyOrder {
         Ok(first)
     }
 
-    /// The calendar is the one in force when the order was completed, so that no day has two; everything else is that of now.
     fn decide(&self, merchant: &Merchant, context: &Context<'_>) -> Result<OrderClassified, Rejection> {
-        let completed_at = self.check_age(context)?;
-        let in_force = context.in_force();
-        let policy = &in_force.policy;
-        let calendar = context.policies.calendar_at(completed_at);
-        let day = calendar.day_of(completed_at);
-        let (multiple, quota) = policy.quota(merchant.guarantee, merchant.frozen, merchant.historical_profit);
-        let before = policy.counted(merchant.totals(day));
-        let cycle = if before + self.price <= quota { Cycle::Quick } else { Cycle::Standard };
-        let counts = policy.counts == QuotaCounts::All || cycle == Cycle::Quick;
-        Ok(OrderClassified {
-            order_id: self.order_id.clone(),
-            price: self.price,
-            profit: self.profit,
-            completed_at,
-            day,
-            cycle,
-            settles_at: calendar.start_of(day.plus(policy.days(cycle))),
-            receipt: Receipt {
-                policy_version: in_force.version,
-                multiple,
-                quota,
-                day_total_before: before,
-                day_total_after: if counts { before + self.price } else { before },
-                resets_at: context.policies.end_of_day(completed_at),
-            },
-        })
+        self.classify(merchant, context, &mut None)
     }
 
     fn effective_at(fact: &OrderClassified, now: Timestamp) -> Timestamp {
