@@ -3,12 +3,13 @@
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::appender::Appender;
 use super::batch::Batch;
 use super::error::{AppendError, JournalFault, StoreError};
 use super::faults::{join, lock};
@@ -85,37 +86,37 @@ struct Owner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Shared {
-    store: Arc<dyn Store>,
-    observer: Arc<dyn Observer>,
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) observer: Arc<dyn Observer>,
     epoch: Epoch,
-    max_record: usize,
-    last: AtomicU64,
+    pub(super) max_record: usize,
+    pub(super) last: AtomicU64,
     durable: AtomicU64,
-    queued_bytes: AtomicUsize,
-    appended_bytes: AtomicU64,
-    read_only: AtomicBool,
+    pub(super) queued_bytes: AtomicUsize,
+    pub(super) appended_bytes: AtomicU64,
+    pub(super) read_only: AtomicBool,
     state: Mutex<State>,
-    work: Condvar,
+    pub(super) work: Condvar,
     fault: watch::Sender<Option<JournalFault>>,
     ring: Arc<Ring>,
 }
 
-struct State {
-    filling: Batch,
+pub(super) struct State {
+    pub(super) filling: Batch,
     /// What the records of the two batches may take from the store's room.
-    filling_cost: u64,
+    pub(super) filling_cost: u64,
     in_flight_cost: u64,
     /// The cost of the record that found no room; 0 while there is room.
-    refused_cost: u64,
+    pub(super) refused_cost: u64,
     in_flight_last: Lsn,
     /// Waiters up to `in_flight_last`, and beyond: two lists, so that a commit touches only those it wakes.
     waiting_in_flight: Vec<Waiter>,
     waiting_beyond: Vec<Waiter>,
     /// The committer sleeps and has to be woken.
-    idle: bool,
-    closing: bool,
-    fault: Option<JournalFault>,
+    pub(super) idle: bool,
+    pub(super) closing: bool,
+    pub(super) fault: Option<JournalFault>,
 }
 
 struct Waiter {
@@ -161,32 +162,16 @@ impl Journal {
     /// # Errors
     /// Where nothing was appended: see [`AppendError`].
     pub fn append(&self, record: &[u8]) -> Result<Lsn, AppendError> {
+        self.appender()?.append(record)
+    }
+
+    /// Holds the buffer for several records.
+    ///
+    /// # Errors
+    /// Where nothing can be appended any more: see [`AppendError`].
+    pub fn appender(&self) -> Result<Appender<'_>, AppendError> {
         let shared = &*self.owner.shared;
-        if record.len() > shared.max_record {
-            return Err(AppendError::TooLarge { len: record.len(), max: shared.max_record });
-        }
-        let cost = shared.store.cost(record.len());
-        let mut state = lock(&shared.state);
-        if let Some(fault) = &state.fault {
-            return Err(AppendError::Poisoned(fault.clone()));
-        }
-        if state.closing {
-            return Err(AppendError::Closed);
-        }
-        if state.queued_cost().saturating_add(cost) > shared.store.room() {
-            return Err(shared.refuse(state, cost));
-        }
-        let lsn = state.filling.push(record);
-        state.filling_cost += cost;
-        shared.queued_bytes.fetch_add(record.len(), Ordering::Relaxed);
-        shared.appended_bytes.fetch_add(record.len() as u64, Ordering::Relaxed);
-        shared.last.store(lsn.get(), Ordering::Release);
-        let asleep = mem::take(&mut state.idle);
-        drop(state);
-        if asleep {
-            shared.work.notify_one();
-        }
-        Ok(lsn)
+        Appender::new(shared, lock(&shared.state))
     }
 
     /// The last record appended.
@@ -441,17 +426,6 @@ impl Shared {
         waiter.wake(outcome);
     }
 
-    /// No room for a record of this cost; says so once.
-    fn refuse(&self, mut state: MutexGuard<'_, State>, cost: u64) -> AppendError {
-        state.refused_cost = cost;
-        let changed = !self.read_only.swap(true, Ordering::Relaxed);
-        drop(state);
-        if changed {
-            self.observer.room_changed(true);
-        }
-        AppendError::NoRoom
-    }
-
     /// Takes appends again once what was refused last would fit.
     fn settle_room(&self) {
         let mut state = lock(&self.state);
@@ -467,7 +441,7 @@ impl Shared {
 }
 
 impl State {
-    fn queued_cost(&self) -> u64 {
+    pub(super) fn queued_cost(&self) -> u64 {
         self.filling_cost.saturating_add(self.in_flight_cost)
     }
 

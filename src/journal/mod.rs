@@ -47,6 +47,7 @@
 //! ring, one segment at a time; whoever has caught up finds the next position in the ring again. When the journal is
 //! poisoned or closed the end is what is durable, and only a follower that has reached it is told.
 
+mod appender;
 mod batch;
 mod checkpoint;
 mod committer;
@@ -64,6 +65,7 @@ mod segment;
 mod store;
 mod wire;
 
+pub use appender::Appender;
 pub use batch::Batch;
 pub use committer::{Journal, Observer, Options, Unobserved};
 pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, RecoverError, StoreError, VisitError};
