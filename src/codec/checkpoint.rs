@@ -1,7 +1,9 @@
 //! The state of a merchant, and what is known of an earlier fact.
 
+use prost::Message as _;
+
 use super::{
-    Fingerprint, Malformed, amount, decode_event, encode_event,
+    Fingerprint, Malformed, amount, encode_event,
     fact::{decode_id, decode_pending, encode_pending},
     input, money, required,
 };
@@ -97,27 +99,47 @@ pub(crate) fn decode_standing(standing: Option<pb::Standing>) -> Standing {
     }
 }
 
-/// What is known of an earlier fact, as it is written.
-pub(crate) fn encode_known(fingerprint: Fingerprint, known: &Known, lsn: Lsn) -> pb::DecidedFact {
-    let (high, low) = fingerprint.halves();
-    pb::DecidedFact {
-        fingerprint_high: high,
-        fingerprint_low: low,
-        fact: Some(encode_event(&known.first)),
-        standing: encode_standing(known.standing),
-        lsn: lsn.get(),
-    }
+/// A decided order or request, as a checkpoint keeps it.
+#[derive(Debug)]
+pub(crate) struct DecidedFact {
+    /// Of merchant and id.
+    pub(crate) fingerprint: Fingerprint,
+    /// The fact that answers repeats, as it was written.
+    pub(crate) fact: Vec<u8>,
+    /// What has become of it.
+    pub(crate) standing: Standing,
+    /// The position of the last record about it.
+    pub(crate) lsn: Lsn,
 }
 
-/// What is known of an earlier fact, as it was written.
-///
-/// # Errors
-/// When a field is missing or out of bounds.
-pub(crate) fn decode_known(decided: pb::DecidedFact) -> Result<(Fingerprint, Known, Lsn), Malformed> {
-    let first = decode_event(required("fact", decided.fact)?)?;
-    let known = Known { first, standing: decode_standing(decided.standing) };
-    let fingerprint = Fingerprint::from_halves((decided.fingerprint_high, decided.fingerprint_low));
-    Ok((fingerprint, known, Lsn::new(decided.lsn)))
+impl DecidedFact {
+    /// From what is known.
+    pub(crate) fn of(fingerprint: Fingerprint, known: &Known, lsn: Lsn) -> Self {
+        let fact = encode_event(&known.first).encode_to_vec();
+        Self { fingerprint, fact, standing: known.standing, lsn }
+    }
+
+    /// As it is written.
+    pub(crate) fn encode(self) -> pb::DecidedFact {
+        let (high, low) = self.fingerprint.halves();
+        pb::DecidedFact {
+            fingerprint_high: high,
+            fingerprint_low: low,
+            fact: self.fact,
+            standing: encode_standing(self.standing),
+            lsn: self.lsn.get(),
+        }
+    }
+
+    /// As it was written.
+    pub(crate) fn decode(decided: pb::DecidedFact) -> Self {
+        Self {
+            fingerprint: Fingerprint::from_halves((decided.fingerprint_high, decided.fingerprint_low)),
+            fact: decided.fact,
+            standing: decode_standing(decided.standing),
+            lsn: Lsn::new(decided.lsn),
+        }
+    }
 }
 
 fn encode_lasting(lasting: Lasting) -> Option<parts::Lasting> {

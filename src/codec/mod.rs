@@ -4,13 +4,13 @@ mod checkpoint;
 mod fact;
 mod fingerprint;
 mod policy;
+mod record;
 
-pub(crate) use checkpoint::{
-    decode_known, decode_merchant, decode_standing, encode_known, encode_merchant, encode_standing,
-};
-pub(crate) use fact::{decode_event, encode_event};
+pub(crate) use checkpoint::{DecidedFact, decode_merchant, decode_standing, encode_merchant, encode_standing};
+pub(crate) use fact::{decode_event, decode_fact, encode_event, is_order};
 pub use fingerprint::Fingerprint;
 pub(crate) use policy::{decode_policy, encode_policy};
+pub(crate) use record::OrderRecord;
 
 use crate::{domain::Money, proto::journal as pb};
 

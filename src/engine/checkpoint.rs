@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::Engine;
 use crate::{
-    codec::{encode_known, encode_merchant, encode_policy},
+    codec::{DecidedFact, encode_merchant, encode_policy},
     journal::{CheckpointWriter, JournalFault, StoreError},
     proto::journal::{CheckpointGlobals, CheckpointItem, checkpoint_item::Item},
 };
@@ -46,7 +46,6 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
     let mut items = 0;
     put(&mut *writer, Item::Globals(globals(engine)), &mut items)?;
     let merchants: Vec<_> = engine.merchants.iter().map(|cell| cell.key().clone()).collect();
-    let decided = engine.decided.fingerprints();
     for id in merchants {
         go_on(engine)?;
         // The guard is gone before anything is written: a slow disk must not hold up the merchant.
@@ -55,14 +54,14 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
             put(&mut *writer, Item::Merchant(merchant), &mut items)?;
         }
     }
-    for fingerprint in decided {
+    // What has left memory meanwhile is in the archive for good.
+    engine.decided.walk(|facts: Vec<DecidedFact>| {
         go_on(engine)?;
-        // What has left memory meanwhile is in the archive for good.
-        let decided = engine.decided.get(fingerprint, |known, lsn| encode_known(fingerprint, known, lsn));
-        if let Some(decided) = decided {
-            put(&mut *writer, Item::Decided(decided), &mut items)?;
-        }
-    }
+        let mut facts = facts.into_iter();
+        facts
+            .try_for_each(|fact| put(&mut *writer, Item::Decided(fact.encode()), &mut items))
+            .map_err(CheckpointError::from)
+    })?;
     let end = engine.journal.last();
     engine.journal.wait_durable_blocking(end)?;
     let info = writer.commit(end)?;

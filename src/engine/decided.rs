@@ -1,19 +1,24 @@
 //! What was decided, so that a repeat gets the first answer and a later command finds what it is about.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use dashmap::DashMap;
-
-use super::{archive::Archive, archive::ArchiveError, filter::Filter};
+use super::{
+    archive::Archive,
+    archive::ArchiveError,
+    filter::Filter,
+    ids::{Ids, Place},
+    kept::Kept,
+};
 use crate::{
-    codec::Fingerprint,
-    domain::{Event, Fact, Key, Known, MerchantId},
+    codec::{DecidedFact, Fingerprint, Malformed, decode_fact, is_order},
+    domain::{Event, Fact, Key, Known, MerchantId, Standing},
     journal::Lsn,
 };
 
@@ -24,19 +29,32 @@ use crate::{
 /// never decided, and only a hit of the filter asks the disk, which is done before the merchant is locked.
 pub(super) struct Decided {
     key: [u8; 16],
-    recent: DashMap<Fingerprint, Recent, BuildHasherDefault<AsItIs>>,
-    orders: AtomicU64,
+    recent: Mutex<Recent>,
     archived: Filter,
     archive: Option<Arc<dyn Archive>>,
     /// How often entries have left memory: what was read from the archive before is not to be trusted after.
     evictions: AtomicU64,
 }
 
-/// What is known, and the position of the last record about it. Few bytes: a table that grows moves all of them.
-struct Recent {
-    known: Box<Known>,
+/// What is in memory. Facts are kept as they were written, since few of them are ever asked for again.
+pub(super) struct Recent {
+    ids: Ids,
+    kept: Kept,
+    /// What later facts are about.
+    changed: HashMap<Fingerprint, Changed, BuildHasherDefault<AsItIs>>,
+    orders: u64,
+}
+
+/// What is known of something that a later fact is about, and the position of the last record about it.
+struct Changed {
+    known: Known,
     lsn: Lsn,
 }
+
+/// Marks the place of an order; others are requests.
+const ORDER: u64 = 1 << 63;
+/// Marks the place of what has changed.
+const CHANGED: u64 = 1 << 62;
 
 /// What the archive told of a fingerprint, before the merchant was locked.
 pub(super) struct Recalled {
@@ -45,8 +63,13 @@ pub(super) struct Recalled {
     asked: Option<u64>,
 }
 
-/// Memory and archive have changed since the archive was asked; it has to be asked again.
-pub(super) struct AskAgain;
+/// Why it cannot be said what is known.
+pub(super) enum Unclear {
+    /// Memory and archive have changed since the archive was asked; it has to be asked again.
+    AskAgain,
+    /// What is in memory is no fact.
+    Malformed(Malformed),
+}
 
 /// How many orders and requests are in memory.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,15 +79,10 @@ pub(super) struct Counts {
 }
 
 impl Decided {
-    pub(super) fn new(key: [u8; 16], shards: usize, archive: Option<Arc<dyn Archive>>) -> Self {
-        Self {
-            key,
-            recent: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), shards),
-            orders: AtomicU64::new(0),
-            archived: Filter::new(),
-            archive,
-            evictions: AtomicU64::new(0),
-        }
+    pub(super) fn new(key: [u8; 16], archive: Option<Arc<dyn Archive>>) -> Self {
+        let recent = Recent { ids: Ids::new(), kept: Kept::new(), changed: HashMap::default(), orders: 0 };
+        let recent = Mutex::new(recent);
+        Self { key, recent, archived: Filter::new(), archive, evictions: AtomicU64::new(0) }
     }
 
     pub(super) fn fingerprint(&self, merchant: &MerchantId, key: Key<'_>) -> Fingerprint {
@@ -73,6 +91,16 @@ impl Decided {
 
     pub(super) const fn archive(&self) -> Option<&Arc<dyn Archive>> {
         self.archive.as_ref()
+    }
+
+    /// What is in memory, to look for many ids at once.
+    pub(super) fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the archive has to be asked for what is not in memory.
+    pub(super) fn perhaps_archived(&self, fingerprint: Fingerprint) -> bool {
+        self.archived.contains(fingerprint)
     }
 
     /// Takes over what the archive knows already.
@@ -87,110 +115,184 @@ impl Decided {
     pub(super) fn recall(&self, fingerprint: Fingerprint) -> Result<Recalled, ArchiveError> {
         let period = self.evictions.load(Ordering::SeqCst);
         match &self.archive {
-            Some(archive) if !self.recent.contains_key(&fingerprint) && self.archived.contains(fingerprint) => {
+            Some(archive) if !self.recent().contains(fingerprint) && self.perhaps_archived(fingerprint) => {
                 Ok(Recalled { known: archive.known(fingerprint)?, asked: Some(period) })
             }
             _ => Ok(Recalled { known: None, asked: None }),
         }
     }
 
-    /// What is known under a fingerprint, handed over to be looked at; to be called while the merchant is locked.
-    pub(super) fn find<T>(
-        &self,
-        fingerprint: Fingerprint,
-        recalled: &Recalled,
-        look: impl FnOnce(Option<&Known>) -> T,
-    ) -> Result<T, AskAgain> {
-        if let Some(recent) = self.recent.get(&fingerprint) {
-            return Ok(look(Some(&recent.known)));
+    /// What is known under a fingerprint; to be called while the merchant is locked.
+    pub(super) fn find(&self, fingerprint: Fingerprint, recalled: &Recalled) -> Result<Option<Known>, Unclear> {
+        if let Some(known) = self.recent().known(fingerprint).map_err(Unclear::Malformed)? {
+            return Ok(Some(known));
         }
         match recalled.asked {
-            Some(period) if period == self.evictions.load(Ordering::SeqCst) => Ok(look(recalled.known.as_ref())),
-            None if !self.archived.contains(fingerprint) => Ok(look(None)),
-            _ => Err(AskAgain),
+            Some(period) if period == self.evictions.load(Ordering::SeqCst) => Ok(recalled.known.clone()),
+            None if !self.perhaps_archived(fingerprint) => Ok(None),
+            _ => Err(Unclear::AskAgain),
         }
-    }
-
-    /// Remembers a decision, at the position of its record.
-    pub(super) fn remember(&self, fingerprint: Fingerprint, first: Event, lsn: Lsn) {
-        self.put(fingerprint, Known::new(first), lsn);
-    }
-
-    /// Remembers what is known already, as a checkpoint tells.
-    pub(super) fn put(&self, fingerprint: Fingerprint, known: Known, lsn: Lsn) {
-        let order = known.first.fact.order().is_some();
-        if self.recent.insert(fingerprint, Recent { known: Box::new(known), lsn }).is_none() && order {
-            self.orders.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes note of a later fact about something that is known, as it was found when that fact was decided: it may have left
-    /// memory since.
-    pub(super) fn follow(&self, fingerprint: Fingerprint, mut known: Known, later: &Fact, lsn: Lsn) {
-        known.follow(later);
-        self.put(fingerprint, known, lsn);
-    }
-
-    /// The same in recovery, where each record is met in order and perhaps again: what is in memory is brought up to date. Answers
-    /// whether it was in memory.
-    pub(super) fn replay_later(&self, fingerprint: Fingerprint, later: &Fact, lsn: Lsn) -> bool {
-        let recent = self.recent.get_mut(&fingerprint);
-        recent.is_some_and(|mut recent| {
-            if recent.lsn < lsn {
-                recent.known.follow(later);
-                recent.lsn = lsn;
-            }
-            true
-        })
-    }
-
-    /// Remembers a decision in recovery, where a checkpoint may have told of it already. Answers whether it is the same one.
-    pub(super) fn replay(&self, fingerprint: Fingerprint, first: Event, lsn: Lsn) -> bool {
-        if let Some(recent) = self.recent.get(&fingerprint) {
-            return recent.known.first == first;
-        }
-        self.remember(fingerprint, first, lsn);
-        true
     }
 
     /// Lets go of what the archive knows for good, once there is more in memory than there should be. Answers how many entries went.
     pub(super) fn evict(&self, keep: usize, last: Lsn) -> usize {
-        let Some(archive) = self.archive.as_ref().filter(|_| self.recent.len() > keep) else { return 0 };
+        let Some(archive) = self.archive.as_ref().filter(|_| self.recent().ids.len() > keep) else { return 0 };
         // A record decides about one thing, most of the time: so half of what may stay does.
         let recent_enough = Lsn::new(last.get().saturating_sub(keep as u64 / 2));
         let up_to = archive.durable().min(recent_enough);
-        self.evictions.fetch_add(1, Ordering::SeqCst);
-        let (mut evicted, mut orders) = (0, 0);
-        self.recent.retain(|fingerprint, recent| {
-            if recent.lsn > up_to {
-                return true;
+        let (end, pieces) = {
+            let recent = self.recent();
+            let (old, facts) = recent.kept.up_to(up_to);
+            // Every entry has to be looked at: not for a few that may go.
+            if facts * LEAST_SHARE < recent.ids.len() && recent.changed.len() * LEAST_SHARE < recent.ids.len() {
+                return 0;
             }
-            self.archived.insert(*fingerprint);
-            evicted += 1;
-            orders += u64::from(recent.known.first.fact.order().is_some());
-            false
-        });
-        self.orders.fetch_sub(orders, Ordering::Relaxed);
-        // After a long way to catch up most of the table is empty. In the long run as much comes as goes, and its size is right.
-        if evicted > self.recent.len() {
-            self.recent.shrink_to_fit();
-        }
+            (old.end, recent.ids.pieces())
+        };
+        self.evictions.fetch_add(1, Ordering::SeqCst);
+        // Piece by piece, so that nobody waits long.
+        let evicted = (0..pieces).map(|piece| self.recent().evict(piece, (end, up_to), &self.archived)).sum();
+        self.recent().kept.drop_before(end);
         evicted
     }
 
-    /// All fingerprints in memory now.
-    pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
-        self.recent.iter().map(|entry| *entry.key()).collect()
-    }
-
-    /// Looks at an entry in memory and the position of the last record about it.
-    pub(super) fn get<T>(&self, fingerprint: Fingerprint, look: impl FnOnce(&Known, Lsn) -> T) -> Option<T> {
-        self.recent.get(&fingerprint).map(|recent| look(&recent.known, recent.lsn))
+    /// Hands over all that is in memory, piece by piece: what has come and not gone by the time when its piece has its turn.
+    pub(super) fn walk<E>(&self, mut visit: impl FnMut(Vec<DecidedFact>) -> Result<(), E>) -> Result<(), E> {
+        let pieces = self.recent().ids.pieces();
+        // The guard is gone before anybody writes.
+        (0..pieces).try_for_each(|piece| {
+            let facts = self.recent().piece(piece);
+            visit(facts)
+        })
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let orders = self.orders.load(Ordering::Relaxed);
-        Counts { orders, requests: (self.recent.len() as u64).saturating_sub(orders) }
+        let recent = self.recent();
+        Counts { orders: recent.orders, requests: (recent.ids.len() as u64).saturating_sub(recent.orders) }
+    }
+}
+
+/// Letting go is worth a walk over everything when one entry of so many goes.
+const LEAST_SHARE: usize = 16;
+
+impl Recent {
+    /// See [`Ids::touch`].
+    pub(super) fn touch(&self, fingerprint: Fingerprint) -> u64 {
+        self.ids.touch(fingerprint)
+    }
+
+    pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.ids.get(fingerprint).is_some()
+    }
+
+    /// What is in memory under a fingerprint.
+    pub(super) fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, Malformed> {
+        let Some(place) = self.ids.get(fingerprint) else { return Ok(None) };
+        if place.get() & CHANGED != 0 {
+            return Ok(self.changed.get(&fingerprint).map(|changed| changed.known.clone()));
+        }
+        let (_, fact) = self.kept_at(place)?;
+        decode_fact(fact).map(|first| Some(Known::new(first)))
+    }
+
+    fn kept_at(&self, place: Place) -> Result<(Lsn, &[u8]), Malformed> {
+        self.kept.get(place.get() & !(ORDER | CHANGED)).ok_or_else(|| Malformed::missing("fact"))
+    }
+
+    /// Remembers a fact as it was written, and the position of its record.
+    pub(super) fn remember(&mut self, fingerprint: Fingerprint, fact: &[u8], is_order: bool, lsn: Lsn) {
+        let place = self.kept.push(lsn, fact) | if is_order { ORDER } else { 0 };
+        let before = Place::new(place).and_then(|place| self.ids.put(fingerprint, place));
+        self.orders += u64::from(before.is_none() && is_order);
+    }
+
+    /// Remembers what is known already, as a checkpoint tells.
+    pub(super) fn restore(&mut self, decided: &DecidedFact) -> Result<(), Malformed> {
+        let DecidedFact { fingerprint, fact, standing, lsn } = decided;
+        if *standing == Standing::Unchanged {
+            self.remember(*fingerprint, fact, is_order(fact), *lsn);
+        } else {
+            self.change(*fingerprint, Known { first: decode_fact(fact)?, standing: *standing }, *lsn);
+        }
+        Ok(())
+    }
+
+    /// Takes note of a later fact about something that is known, as it was found when that fact was decided: it may have left
+    /// memory since.
+    pub(super) fn follow(&mut self, fingerprint: Fingerprint, mut known: Known, later: &Fact, lsn: Lsn) {
+        known.follow(later);
+        self.change(fingerprint, known, lsn);
+    }
+
+    fn change(&mut self, fingerprint: Fingerprint, known: Known, lsn: Lsn) {
+        let is_order = known.order().is_some();
+        let place = CHANGED | if is_order { ORDER } else { 0 };
+        let before = Place::new(place).and_then(|place| self.ids.put(fingerprint, place));
+        self.orders += u64::from(before.is_none() && is_order);
+        self.changed.insert(fingerprint, Changed { known, lsn });
+    }
+
+    /// The same in recovery, where each record is met in order and perhaps again: what is in memory is brought up to date. Answers
+    /// whether it was in memory.
+    pub(super) fn replay_later(&mut self, fingerprint: Fingerprint, later: &Fact, lsn: Lsn) -> Result<bool, Malformed> {
+        let Some(place) = self.ids.get(fingerprint) else { return Ok(false) };
+        if let Some(changed) = self.changed.get_mut(&fingerprint) {
+            if changed.lsn < lsn {
+                changed.known.follow(later);
+                changed.lsn = lsn;
+            }
+        } else {
+            let (_, fact) = self.kept_at(place)?;
+            self.follow(fingerprint, Known::new(decode_fact(fact)?), later, lsn);
+        }
+        Ok(true)
+    }
+
+    /// Remembers a decision in recovery, where a checkpoint may have told of it already. Answers whether it is the same one.
+    pub(super) fn replay(
+        &mut self,
+        fingerprint: Fingerprint,
+        first: &Event,
+        fact: &[u8],
+        lsn: Lsn,
+    ) -> Result<bool, Malformed> {
+        if let Some(known) = self.known(fingerprint)? {
+            return Ok(known.first == *first);
+        }
+        self.remember(fingerprint, fact, first.fact.order().is_some(), lsn);
+        Ok(true)
+    }
+
+    /// Lets go of what came before a place, and has not changed after a position, in a piece.
+    fn evict(&mut self, piece: usize, (end, up_to): (u64, Lsn), archived: &Filter) -> usize {
+        let Self { ids, changed, orders, .. } = self;
+        let mut evicted = 0;
+        ids.retain(piece, |fingerprint, place| {
+            let stays = if place.get() & CHANGED == 0 {
+                place.get() & !ORDER >= end
+            } else {
+                changed.get(&fingerprint).is_some_and(|changed| changed.lsn > up_to)
+            };
+            if !stays {
+                archived.insert(fingerprint);
+                changed.remove(&fingerprint);
+                evicted += 1;
+                *orders -= u64::from(place.get() & ORDER != 0);
+            }
+            stays
+        });
+        evicted
+    }
+
+    fn piece(&self, number: usize) -> Vec<DecidedFact> {
+        let decided = |(fingerprint, place): (Fingerprint, Place)| {
+            if let Some(Changed { known, lsn }) = self.changed.get(&fingerprint) {
+                return Some(DecidedFact::of(fingerprint, known, *lsn));
+            }
+            let (lsn, fact) = self.kept_at(place).ok()?;
+            Some(DecidedFact { fingerprint, fact: fact.to_vec(), standing: Standing::Unchanged, lsn })
+        };
+        self.ids.piece(number).filter_map(decided).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, ClockError, Micros, Mode},
-    codec::{Malformed, decode_event, decode_known, decode_merchant, decode_policy, encode_policy},
+    codec::{DecidedFact, Malformed, decode_event, decode_merchant, decode_policy, encode_policy},
     domain::{Event, InForce, MerchantId, Policy, Timeline, Timestamp},
     journal::{self, AppendError, Journal, JournalFault, Lsn, RecoverError, Store, StoreError, Tail, VisitError},
     proto::journal::{CheckpointGlobals, CheckpointItem, MerchantFacts, Record, checkpoint_item::Item, record::Body},
@@ -147,7 +147,7 @@ impl State {
     fn empty(key: [u8; 16], options: &Options) -> Self {
         Self {
             merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), options.shards),
-            decided: Decided::new(key, options.shards, options.archive.clone()),
+            decided: Decided::new(key, options.archive.clone()),
             policies: None,
             last_archived: Lsn::ZERO,
             clock: None,
@@ -186,11 +186,7 @@ impl State {
                 self.merchants.insert(id, Cell { merchant, lsn, next_look: None });
                 Ok(())
             }
-            Item::Decided(decided) => {
-                let (fingerprint, known, lsn) = decode_known(decided)?;
-                self.decided.put(fingerprint, known, lsn);
-                Ok(())
-            }
+            Item::Decided(decided) => self.decided.recent().restore(&DecidedFact::decode(decided)),
         }
     }
 
@@ -234,6 +230,7 @@ impl State {
         let seen = lsn <= cell.lsn;
         let mut later = Vec::new();
         for fact in facts.facts {
+            let written = fact.encode_to_vec();
             let event = decode_event(fact)?;
             if !seen {
                 cell.merchant.apply(&event);
@@ -243,7 +240,7 @@ impl State {
                 if event.fact.subject().is_some() {
                     later.push(event.clone());
                 }
-                if !self.decided.replay(fingerprint, event, lsn) {
+                if !self.decided.recent().replay(fingerprint, &event, &written, lsn)? {
                     return Err(Malformed(format!("merchant {id}: an order or request was decided twice")));
                 }
             }
@@ -256,7 +253,7 @@ impl State {
     /// A fact about an earlier one. Where that has left memory, the archive has to have seen this record before anybody asks.
     fn replay_later(&mut self, id: &MerchantId, event: &Event, lsn: Lsn) -> Result<(), Malformed> {
         let Some(subject) = event.fact.subject() else { return Ok(()) };
-        if self.decided.replay_later(self.decided.fingerprint(id, subject), &event.fact, lsn) {
+        if self.decided.recent().replay_later(self.decided.fingerprint(id, subject), &event.fact, lsn)? {
             Ok(())
         } else if self.decided.archive().is_some() {
             self.last_archived = lsn;

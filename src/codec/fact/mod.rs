@@ -7,6 +7,8 @@ mod order;
 mod standing;
 
 pub(super) use self::order::{decode_cycle, decode_pending, encode_cycle, encode_pending};
+use prost::Message as _;
+
 use super::{Malformed, amount, money, required};
 use crate::{
     domain::{Charge, Event, Fact, Id, Income, Money, Receipt, Text, Timestamp},
@@ -41,6 +43,29 @@ pub(crate) fn encode_event(event: &Event) -> pb::Fact {
     };
     pb::Fact { effective_at: event.effective_at.micros(), kind: Some(kind) }
 }
+
+/// A fact as it was written, still in bytes.
+///
+/// # Errors
+/// When it is no message, or a field is missing or out of bounds.
+pub(crate) fn decode_fact(fact: &[u8]) -> Result<Event, Malformed> {
+    decode_event(pb::Fact::decode(fact).map_err(|error| Malformed(error.to_string()))?)
+}
+
+/// Whether a fact, still in bytes, decides an order: by the key of its kind, without looking further.
+pub(crate) fn is_order(fact: &[u8]) -> bool {
+    let kind = match fact.split_first() {
+        // The time comes first, unless it is that of the epoch.
+        Some((&EFFECTIVE_AT, rest)) => rest.iter().position(|byte| byte & 0x80 == 0).and_then(|end| rest.get(end + 1)),
+        first => first.map(|(key, _)| key),
+    };
+    matches!(kind, Some(&(ORDER_CLASSIFIED | ORDER_IMPORTED)))
+}
+
+/// The keys of fields of `Fact`.
+const EFFECTIVE_AT: u8 = 1 << 3;
+const ORDER_CLASSIFIED: u8 = 2 << 3 | 2;
+const ORDER_IMPORTED: u8 = 7 << 3 | 2;
 
 /// A fact as it was written.
 ///
