@@ -9,6 +9,12 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tplus_v1.bin"));
 }
 
+/// The server of `tplus.v1.OrderService`, with the messages of [`crate::grpc::wire`] for orders by the thousand.
+pub mod orders {
+    #![allow(missing_docs, clippy::all, reason = "generated; the proto files carry the comments")]
+    include!(concat!(env!("OUT_DIR"), "/by_hand/tplus.v1.rs"));
+}
+
 /// The durable format, `tplus.journal.v1`.
 pub mod journal {
     #![allow(missing_docs, clippy::all, reason = "generated; the proto files carry the comments")]

@@ -2,13 +2,16 @@
 
 mod archive;
 mod checkpoint;
-mod chunk;
 mod deadlines;
 mod decided;
 mod filter;
+mod ids;
+mod kept;
+mod orders;
 mod policies;
 mod read;
 mod recovery;
+mod room;
 mod scheduler;
 mod submit;
 mod time;
@@ -26,10 +29,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::{
     archive::{Archive, ArchiveError},
     checkpoint::{CheckpointError, Written},
-    chunk::{Chunk, Room},
+    orders::{Manner, Order, Told},
     policies::{Announced, PolicyRequest},
     read::View,
     recovery::{OpenError, Recovered},
+    room::Room,
     submit::Submitted,
 };
 use self::{
@@ -41,6 +45,7 @@ use self::{
 };
 use crate::{
     clock::{ClockState, Mode},
+    codec::Malformed,
     domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
     journal::{AppendError, Journal, JournalFault, Lsn},
 };
@@ -61,7 +66,8 @@ use crate::{
 /// order of decisions. A merchant changes only through facts that are in the journal, and the engine's state is at any time
 /// what recovery makes of them, but for day totals so old that no answer rests on them. No lock is held while waiting for the disk.
 ///
-/// Locks are taken in this order: gate of the manual clock, merchant, announcement of a policy, decided facts or deadlines or clock lease, journal buffer.
+/// Locks are taken in this order: gate of the manual clock, merchant (several: in the order of their shards), clock lease, announcement of a
+/// policy, decided facts, journal buffer, deadlines.
 pub struct Engine {
     merchants: Merchants,
     decided: Decided,
@@ -148,8 +154,8 @@ impl Default for Options {
 
 /// Is told what happens, for metrics. Every method is called on a path that others wait for, and has to be quick.
 pub trait Observer: Send + Sync {
-    /// An order was decided, or found decided.
-    fn classified(&self, _cycle: Cycle, _replayed: bool) {}
+    /// So many orders were decided, or found decided.
+    fn classified(&self, _cycle: Cycle, _replayed: bool, _orders: u64) {}
     /// A batch became durable.
     fn batch_committed(&self, _records: usize, _bytes: usize, _write: Duration, _sync: Duration) {}
     /// Facts that had come due were recorded by the background task.
@@ -230,6 +236,13 @@ impl From<ArchiveError> for EngineError {
     fn from(error: ArchiveError) -> Self {
         tracing::error!(%error, "an id could not be looked up");
         Self::Unavailable { reason: "the history cannot be read".to_owned() }
+    }
+}
+
+impl From<Malformed> for EngineError {
+    fn from(error: Malformed) -> Self {
+        tracing::error!(%error, "what memory holds of an id is no fact");
+        Self::Unavailable { reason: "an id cannot be looked up".to_owned() }
     }
 }
 

@@ -6,17 +6,18 @@ use prost::Message as _;
 use super::{
     Answer, Cell, Engine, EngineError, Request,
     deadlines::Look,
-    decided::{AskAgain, Recalled},
+    decided::{Recalled, Unclear},
     policies::Policies,
     time::Given,
 };
 use crate::{
     codec::{Fingerprint, encode_event},
     domain::{
-        Changes, Command, Context, Decision, Fact, Key, Known, MerchantId, Rejection, Timestamp, catch_up, decide,
+        Changes, Command, Context, Decision, Event, Fact, Key, Known, MerchantId, Rejection, Timestamp, catch_up,
+        decide,
     },
     journal::{AppendError, Lsn},
-    proto::journal::{MerchantFacts, Record, record::Body},
+    proto::journal::{self as pb, MerchantFacts, Record, record::Body},
 };
 
 /// What a command or a read came to, and the position that has to be durable before anybody may learn of it.
@@ -49,9 +50,12 @@ impl<E: Into<EngineError>> From<E> for Interrupted {
     }
 }
 
-impl From<AskAgain> for Interrupted {
-    fn from(_: AskAgain) -> Self {
-        Self::AskAgain
+impl From<Unclear> for Interrupted {
+    fn from(unclear: Unclear) -> Self {
+        match unclear {
+            Unclear::AskAgain => Self::AskAgain,
+            Unclear::Malformed(error) => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -100,10 +104,10 @@ impl Engine {
         *rests_on = clock.max(policies.lsn).max(cell.lsn);
 
         let (fingerprint, recalled) = &asked.own;
-        let repeat =
-            self.decided.find(*fingerprint, recalled, |known| known.map(|it| self.repeat(&request.command, it)));
-        if let Some(first) = repeat? {
-            return Ok(first?);
+        if let Some(known) = self.decided.find(*fingerprint, recalled)? {
+            let first = self.repeat(&request.command, &known)?;
+            self.tell_cycle(&known.first.fact, true);
+            return Ok(first);
         }
         check_not_after(request.not_after, now)?;
         let (Decision { fact, event, changes }, subject) = self.decide(request, cell, &asked, now, &policies)?;
@@ -111,10 +115,11 @@ impl Engine {
         if request.validate_only {
             return Ok(answer);
         }
-        let lsn = self.append(&request.merchant, &request.caller, now, &changes)?;
+        let (lsn, facts) = self.append(&request.merchant, &request.caller, now, &changes)?;
         let recorded = Recorded;
         *rests_on = lsn;
-        self.remember((&request.merchant, request.command.key(), *fingerprint), &changes, subject, lsn);
+        let written = changes.events.iter().zip(&facts);
+        self.remember((&request.merchant, request.command.key(), *fingerprint), written, subject, lsn);
         self.commit(&request.merchant, &mut entry.or_default(), changes, lsn, &policies);
         drop(recorded);
         self.tell_cycle(&event.fact, false);
@@ -133,21 +138,20 @@ impl Engine {
         let Some((fingerprint, recalled)) = &asked.subject else {
             return Ok((decide(&request.command, &cell.merchant, &context)?, None));
         };
-        let known = self.decided.find(*fingerprint, recalled, |known| known.cloned())?;
+        let known = self.decided.find(*fingerprint, recalled)?;
         let decision = decide(&request.command, &cell.merchant, &Context { subject: known.as_ref(), ..context })?;
         Ok((decision, known.map(|known| (*fingerprint, known))))
     }
 
     /// The first answer again, or a refusal because the content differs.
-    fn repeat<C: Command>(&self, command: &C, known: &Known) -> Result<Answer<C::Fact>, Rejection> {
+    pub(super) fn repeat<C: Command>(&self, command: &C, known: &Known) -> Result<Answer<C::Fact>, Rejection> {
         let fact = command.recall(&known.first.fact)?.clone();
-        self.tell_cycle(&known.first.fact, true);
         Ok(Answer { fact, effective_at: known.first.effective_at, replayed: true })
     }
 
     fn tell_cycle(&self, fact: &Fact, replayed: bool) {
         if let Fact::OrderClassified(order) = fact {
-            self.observer.classified(order.cycle, replayed);
+            self.observer.classified(order.cycle, replayed, 1);
         }
     }
 
@@ -186,7 +190,7 @@ impl Engine {
             self.schedule(merchant, cell, &policies);
             return Ok(None);
         }
-        let lsn = self.append(merchant, "", now, &changes)?;
+        let (lsn, _) = self.append(merchant, "", now, &changes)?;
         let recorded = Recorded;
         let facts = changes.events.len();
         self.commit(merchant, cell, changes, lsn, &policies);
@@ -212,31 +216,43 @@ impl Engine {
         Submitted { result, rests_on: given.rests_on.max(cell.lsn) }
     }
 
-    fn append(&self, id: &MerchantId, caller: &str, now: Timestamp, changes: &Changes) -> Result<Lsn, AppendError> {
+    /// Appends a record of changes. Answers its position, and the facts as they were written.
+    fn append(
+        &self,
+        id: &MerchantId,
+        caller: &str,
+        now: Timestamp,
+        changes: &Changes,
+    ) -> Result<(Lsn, Vec<pb::Fact>), AppendError> {
         let facts = changes.events.iter().map(encode_event).collect();
         let body = Body::Merchant(MerchantFacts { merchant_id: id.as_str().into(), facts });
         let record = Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body) };
-        self.journal.append(&record.encode_to_vec())
+        let lsn = self.journal.append(&record.encode_to_vec())?;
+        let facts =
+            if let Some(Body::Merchant(MerchantFacts { facts, .. })) = record.body { facts } else { Vec::new() };
+        Ok((lsn, facts))
     }
 
     /// Remembers what was asked for, under its own key, and what became of what it is about.
-    fn remember(
+    fn remember<'a>(
         &self,
         (id, own, fingerprint): (&MerchantId, Key<'_>, Fingerprint),
-        changes: &Changes,
+        facts: impl Iterator<Item = (&'a Event, &'a pb::Fact)>,
         subject: Option<Subject>,
         lsn: Lsn,
     ) {
+        let mut recent = self.decided.recent();
         let mut asked = None;
-        for event in &changes.events {
+        for (event, written) in facts {
             if let Some(key) = event.fact.key() {
                 let fingerprint = if key == own { fingerprint } else { self.decided.fingerprint(id, key) };
-                self.decided.remember(fingerprint, event.clone(), lsn);
+                let is_order = event.fact.order().is_some();
+                recent.remember(fingerprint, &written.encode_to_vec(), is_order, lsn);
                 asked = asked.or_else(|| event.fact.subject().map(|_| &event.fact));
             }
         }
         if let Some((fact, (fingerprint, known))) = asked.zip(subject) {
-            self.decided.follow(fingerprint, known, fact, lsn);
+            recent.follow(fingerprint, known, fact, lsn);
         }
     }
 
@@ -269,7 +285,7 @@ pub(super) fn check_not_after(not_after: Option<Timestamp>, now: Timestamp) -> R
 
 /// Held while a record is in the journal and not yet in memory. A panic in between would leave an engine that contradicts its
 /// journal and goes on serving; only a recovery can put that right, so the process ends.
-struct Recorded;
+pub(super) struct Recorded;
 
 impl Drop for Recorded {
     fn drop(&mut self) {

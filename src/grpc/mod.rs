@@ -8,6 +8,7 @@ pub mod convert;
 mod reads;
 mod services;
 mod slot;
+pub mod wire;
 
 pub use reads::Events;
 pub use services::Services;

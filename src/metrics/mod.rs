@@ -86,8 +86,8 @@ impl Default for Metrics {
 }
 
 impl Observer for Metrics {
-    fn classified(&self, cycle: Cycle, replayed: bool) {
-        self.work.classified(cycle, replayed).inc();
+    fn classified(&self, cycle: Cycle, replayed: bool, orders: u64) {
+        self.work.classified(cycle, replayed).inc_by(orders);
     }
 
     fn batch_committed(&self, records: usize, bytes: usize, write: Duration, sync: Duration) {

@@ -133,8 +133,8 @@ fn every_method_is_known() {
 #[test]
 fn what_the_engine_does_is_counted() {
     let metrics = Metrics::new();
-    metrics.classified(Cycle::Quick, false);
-    metrics.classified(Cycle::Standard, true);
+    metrics.classified(Cycle::Quick, false, 1);
+    metrics.classified(Cycle::Standard, true, 1);
     metrics.batch_committed(3, 180, Duration::from_micros(40), Duration::from_micros(130));
     metrics.due_recorded(7);
     metrics.recovery_progress(1, 4);

@@ -7,11 +7,14 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-use crate::{grpc::Services, proto::v1};
+use crate::{
+    grpc::Services,
+    proto::{orders, v1},
+};
 
 const NAMES: [&str; 9] = [
     "",
-    v1::order_service_server::OrderServiceServer::<Services>::NAME,
+    orders::order_service_server::OrderServiceServer::<Services>::NAME,
     v1::guarantee_service_server::GuaranteeServiceServer::<Services>::NAME,
     v1::margin_service_server::MarginServiceServer::<Services>::NAME,
     v1::merchant_service_server::MerchantServiceServer::<Services>::NAME,

@@ -52,21 +52,21 @@ pub(super) fn router(
         .layer(Measure::new(Arc::clone(metrics)))
         .layer(MapResponseLayer::new(explain));
     macro_rules! service {
-        ($module:ident::$server:ident) => {
-            v1::$module::$server::new(services.clone())
+        ($($server:ident)::+) => {
+            $($server)::+::new(services.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(most)
         };
     }
     let mut router = builder
-        .add_service(service!(order_service_server::OrderServiceServer))
-        .add_service(service!(guarantee_service_server::GuaranteeServiceServer))
-        .add_service(service!(margin_service_server::MarginServiceServer))
-        .add_service(service!(merchant_service_server::MerchantServiceServer))
-        .add_service(service!(dispute_service_server::DisputeServiceServer))
-        .add_service(service!(policy_service_server::PolicyServiceServer))
-        .add_service(service!(event_service_server::EventServiceServer))
-        .add_service(service!(clock_service_server::ClockServiceServer))
+        .add_service(service!(proto::orders::order_service_server::OrderServiceServer))
+        .add_service(service!(v1::guarantee_service_server::GuaranteeServiceServer))
+        .add_service(service!(v1::margin_service_server::MarginServiceServer))
+        .add_service(service!(v1::merchant_service_server::MerchantServiceServer))
+        .add_service(service!(v1::dispute_service_server::DisputeServiceServer))
+        .add_service(service!(v1::policy_service_server::PolicyServiceServer))
+        .add_service(service!(v1::event_service_server::EventServiceServer))
+        .add_service(service!(v1::clock_service_server::ClockServiceServer))
         .add_service(health.max_decoding_message_size(most));
     match reflection().build_v1() {
         Ok(service) => router = router.add_service(service.max_decoding_message_size(most)),

@@ -66,7 +66,7 @@ struct Stop {
 }
 
 impl Observer for Stop {
-    fn classified(&self, _cycle: Cycle, _replayed: bool) {
+    fn classified(&self, _cycle: Cycle, _replayed: bool, _orders: u64) {
         let heard = self.heard.lock().unwrap().take();
         if let Some(heard) = heard {
             heard.send(()).unwrap();

@@ -3,11 +3,13 @@
 use tonic::{Request as Asked, Status};
 use tplus::{
     grpc::Services,
-    proto::v1::{
-        self, clock_service_server::ClockService as _, dispute_service_server::DisputeService as _,
-        guarantee_service_server::GuaranteeService as _, margin_service_server::MarginService as _,
-        merchant_service_server::MerchantService as _, order_service_server::OrderService as _,
-        policy_service_server::PolicyService as _,
+    proto::{
+        orders::order_service_server::OrderService as _,
+        v1::{
+            self, clock_service_server::ClockService as _, dispute_service_server::DisputeService as _,
+            guarantee_service_server::GuaranteeService as _, margin_service_server::MarginService as _,
+            merchant_service_server::MerchantService as _, policy_service_server::PolicyService as _,
+        },
     },
 };
 

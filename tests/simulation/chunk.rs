@@ -1,10 +1,11 @@
 //! An order that is classified among others.
 
+use prost::Message as _;
 use tonic::{Code, Request as Asked, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tplus::{
-    grpc::Services,
-    proto::v1::{self, order_service_server::OrderService as _},
+    grpc::{Services, wire::ClassifyOrdersRequest},
+    proto::{orders::order_service_server::OrderService as _, v1},
 };
 
 /// Classifies an order by itself or, every other time, between two of which nothing can be made; that must not make a difference.
@@ -30,7 +31,9 @@ async fn among_others(
     let bad = v1::CompletedOrder { price: "-1".into(), ..order.clone() };
     let orders = vec![bad, order, v1::CompletedOrder::default()];
     let chunk = v1::ClassifyOrdersRequest { orders, with_receipts: true, validate_only, not_after };
-    let results = services.classify_orders(Asked::new(chunk)).await?.into_inner().results;
+    let chunk = ClassifyOrdersRequest::decode(&*chunk.encode_to_vec()).expect("a message");
+    let answer = services.classify_orders(Asked::new(chunk)).await?.into_inner().encode_to_vec();
+    let results = v1::ClassifyOrdersResponse::decode(&*answer).expect("a message").results;
     let [before, result, after] = <[v1::OrderResult; 3]>::try_from(results).expect("a result for each");
     assert!(before.refusal.is_some() && after.refusal.is_some(), "{before:?}, {after:?}");
     match result.refusal {

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::yield_now,
+};
 use tonic::{Status, Streaming, codegen::tokio_stream::wrappers::ReceiverStream};
 
 use crate::{
-    domain::OrderClassified,
-    engine::{Answer, Chunk, Engine, Room},
-    grpc::{NotReady, convert},
-    proto::v1::{OrderResult, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse},
+    engine::{Engine, EngineError, Manner, Order, Room},
+    grpc::{
+        NotReady, convert,
+        wire::{Chunk, Results, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse, Written},
+    },
+    proto::v1,
 };
 
 /// How many chunks of a stream may be decided and not yet sent.
@@ -20,35 +25,59 @@ pub(super) type Answers = ReceiverStream<Result<StreamClassifyOrdersResponse, St
 /// A place among the answers that wait to be sent, kept for one of them.
 type Seat = mpsc::OwnedPermit<Result<StreamClassifyOrdersResponse, Status>>;
 
-/// Orders that were decided, as soon as that is durable.
-pub(super) struct Decided {
-    chunk: Chunk<Answer<OrderClassified>>,
-    /// For each order, why it made no sense to decide it.
-    refused: Vec<Option<Status>>,
-    with_receipts: bool,
+/// How many orders are decided before others have their turn on the thread: a millisecond's worth at most.
+const SLICE: usize = 1_024;
+
+/// Orders that were decided, and what came of each.
+pub(super) struct Decided<M> {
+    results: Results<M>,
+    room: Room,
 }
 
-impl Decided {
-    /// Decides on the orders of a chunk that make sense.
-    pub(super) async fn of(engine: &Engine, chunk: convert::OrderChunk, room: Room) -> Self {
-        let mut requests = Vec::with_capacity(chunk.orders.len());
-        let split = chunk.orders.into_iter().map(|order| order.map(|order| requests.push(order)).err());
-        let refused = split.collect();
-        Self { chunk: engine.submit_all(&requests, room).await, refused, with_receipts: chunk.with_receipts }
+impl<M> Decided<M> {
+    /// Decides on the orders of a chunk.
+    ///
+    /// # Errors
+    /// When none of them can be looked at.
+    pub(super) async fn of(
+        engine: &Engine,
+        chunk: Chunk,
+        mut results: Results<M>,
+        room: impl AsyncFnOnce(usize) -> Result<Room, EngineError>,
+    ) -> Result<Self, Status> {
+        let manner = convert::manner(&chunk)?;
+        let mut room = room(chunk.len()).await.map_err(convert::failed)?;
+        let (mut orders, mut done) = (chunk.orders.as_slice(), 0);
+        let end = (chunk.orders.len(), None);
+        for (place, wrong) in chunk.wrong.into_iter().map(|(place, why)| (place, Some(why))).chain([end]) {
+            let (before, behind) = orders.split_at((place - done).min(orders.len()));
+            classify(engine, before, &manner, &mut room, &mut results).await;
+            wrong.into_iter().for_each(|why| results.tell(Err(why)));
+            (orders, done) = (behind, place);
+        }
+        Ok(Self { results, room })
     }
 
-    /// The answers, once they are durable.
-    pub(super) async fn results(self, engine: &Engine) -> Result<Vec<OrderResult>, Status> {
-        let decided = engine.durable(self.chunk).await.map_err(convert::failed)?;
-        let mut decided = decided.into_iter().map(|result| result.map_err(convert::failed));
-        let all = self.refused.into_iter().filter_map(|refused| refused.map(Err).or_else(|| decided.next()));
-        Ok(all.map(|result| convert::order_result(result, self.with_receipts)).collect())
+    /// The answer, once it is durable.
+    pub(super) async fn written(self, engine: &Engine) -> Result<Written<M>, Status> {
+        engine.durable(self.room).await.map_err(convert::failed)?;
+        Ok(self.results.written())
+    }
+}
+
+/// Decides on orders, and lets others have their turn in between: so commands from elsewhere may come in between too.
+async fn classify<M>(engine: &Engine, orders: &[Order], manner: &Manner, room: &mut Room, results: &mut Results<M>) {
+    for (number, slice) in orders.chunks(SLICE).enumerate() {
+        if number > 0 {
+            yield_now().await;
+        }
+        engine.classify(slice, manner, room, &mut |told| results.tell(told.map_err(convert::failed)));
     }
 }
 
 /// What came of a chunk, and where the answer goes.
 enum Step {
-    Decided { seat: Seat, sequence: u64, decided: Decided },
+    Decided { seat: Seat, decided: Decided<v1::StreamClassifyOrdersResponse> },
     Ended { seat: Seat, why: Status },
 }
 
@@ -82,8 +111,8 @@ async fn decide(
         };
         let step = match next {
             Ok(None) => return,
-            Ok(Some(request)) => match decide_one(&engine, &request).await {
-                Ok(decided) => Step::Decided { seat, sequence: request.sequence, decided },
+            Ok(Some(request)) => match decide_one(&engine, request.chunk).await {
+                Ok(decided) => Step::Decided { seat, decided },
                 Err(why) => Step::Ended { seat, why },
             },
             Err(why) => Step::Ended { seat, why },
@@ -95,18 +124,17 @@ async fn decide(
     }
 }
 
-async fn decide_one(engine: &Engine, request: &StreamClassifyOrdersRequest) -> Result<Decided, Status> {
-    let chunk = convert::stream_classify_orders(request)?;
-    let room = engine.room_for(chunk.orders.len()).await.map_err(convert::failed)?;
-    Ok(Decided::of(engine, chunk, room).await)
+async fn decide_one(engine: &Engine, chunk: Chunk) -> Result<Decided<v1::StreamClassifyOrdersResponse>, Status> {
+    let results = Results::of_stream(chunk.sequence, chunk.len(), chunk.with_receipts);
+    Decided::of(engine, chunk, results, async |orders| engine.room_for(orders).await).await
 }
 
 /// Hands over answers in the order of the chunks, each once it is durable.
 async fn answer(engine: Arc<Engine>, mut steps: mpsc::Receiver<Step>) {
     while let Some(step) = steps.recv().await {
         match step {
-            Step::Decided { seat, sequence, decided } => match decided.results(&engine).await {
-                Ok(results) => drop(seat.send(Ok(StreamClassifyOrdersResponse { sequence, results }))),
+            Step::Decided { seat, decided } => match decided.written(&engine).await {
+                Ok(answer) => drop(seat.send(Ok(answer))),
                 Err(why) => return drop(seat.send(Err(why))),
             },
             Step::Ended { seat, why } => return drop(seat.send(Err(why))),

@@ -7,11 +7,16 @@ use super::{
     chunks::{self, Decided},
 };
 use crate::{
-    grpc::convert,
-    proto::v1::{
-        ClassifyOrderRequest, ClassifyOrderResponse, ClassifyOrdersRequest, ClassifyOrdersResponse, GetOrderRequest,
-        GetOrderResponse, ListOrdersRequest, ListOrdersResponse, ReverseOrderRequest, ReverseOrderResponse,
-        StreamClassifyOrdersRequest, order_service_server::OrderService,
+    grpc::{
+        convert,
+        wire::{ClassifyOrdersRequest, ClassifyOrdersResponse, Results, StreamClassifyOrdersRequest},
+    },
+    proto::{
+        orders::order_service_server::OrderService,
+        v1::{
+            ClassifyOrderRequest, ClassifyOrderResponse, GetOrderRequest, GetOrderResponse, ListOrdersRequest,
+            ListOrdersResponse, ReverseOrderRequest, ReverseOrderResponse,
+        },
     },
 };
 
@@ -30,11 +35,11 @@ impl OrderService for Services {
         &self,
         request: Request<ClassifyOrdersRequest>,
     ) -> Result<Response<ClassifyOrdersResponse>, Status> {
-        let chunk = convert::classify_orders(&request.into_inner())?;
+        let chunk = request.into_inner().chunk;
         let engine = self.engine()?;
-        let room = engine.room_now(chunk.orders.len()).map_err(convert::failed)?;
-        let results = Decided::of(&engine, chunk, room).await.results(&engine).await?;
-        Ok(Response::new(ClassifyOrdersResponse { results }))
+        let results = Results::of_call(chunk.len(), chunk.with_receipts);
+        let decided = Decided::of(&engine, chunk, results, async |orders| engine.room_now(orders)).await?;
+        Ok(Response::new(decided.written(&engine).await?))
     }
 
     type StreamClassifyOrdersStream = chunks::Answers;

@@ -22,7 +22,7 @@ pub use margin::{cash_forecast, margin};
 pub use merchant::{
     categories_set, closing_started, hold_lifted, hold_placed, merchant, merchant_imported, merchant_reopened,
 };
-pub use order::{order_classified, order_result, order_reversed};
+pub use order::{order_classified, order_result, order_reversed, ordinary_result};
 pub use policy::{evaluated, policies, policy, policy_announced, policy_version};
 
 use std::time::Duration;

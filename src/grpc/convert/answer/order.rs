@@ -22,20 +22,21 @@ pub fn order_classified(answer: &Answer<OrderClassified>) -> v1::ClassifyOrderRe
     }
 }
 
+/// The answer for one of many orders that is known for the first time, without its receipt.
+pub fn ordinary_result(fact: &OrderClassified) -> v1::OrderResult {
+    let (cycle, settles_at) = (cycle(fact.cycle).into(), Some(timestamp(fact.settles_at)));
+    v1::OrderResult { cycle, settles_at, ..v1::OrderResult::default() }
+}
+
 /// The answer for one of many orders, or why there is none.
-pub fn order_result(result: Result<Answer<OrderClassified>, Status>, with_receipt: bool) -> v1::OrderResult {
+pub fn order_result(result: Result<&Answer<OrderClassified>, Status>, with_receipt: bool) -> v1::OrderResult {
     match result {
-        Ok(answer) => {
-            let fact = &answer.fact;
-            v1::OrderResult {
-                cycle: cycle(fact.cycle).into(),
-                settles_at: Some(timestamp(fact.settles_at)),
-                replayed: answer.replayed,
-                refusal: None,
-                completed_at: with_receipt.then(|| timestamp(fact.completed_at)),
-                receipt: with_receipt.then(|| receipt(&fact.receipt)),
-            }
-        }
+        Ok(answer) => v1::OrderResult {
+            replayed: answer.replayed,
+            completed_at: with_receipt.then(|| timestamp(answer.fact.completed_at)),
+            receipt: with_receipt.then(|| receipt(&answer.fact.receipt)),
+            ..ordinary_result(&answer.fact)
+        },
         Err(status) => v1::OrderResult { refusal: Some(refusal(&status)), ..v1::OrderResult::default() },
     }
 }

@@ -20,7 +20,7 @@ pub use history::{
     list_releases, order_cursor, release_state_wanted, statement, trial_balance, watch, written_date,
 };
 pub use import::import_merchant;
-pub use order::{OrderChunk, classify_order, classify_orders, reverse_order, stream_classify_orders};
+pub use order::{classify_order, completed_order, instant, manner, reverse_order};
 pub use policy::{evaluate_policy, set_policy};
 pub use read::{
     AsOf, advance_clock, batch_get_guarantees, get_cash_forecast, get_margin, get_merchant, get_policy, quote_guarantee,

@@ -4,11 +4,10 @@ use tonic::Status;
 
 use super::{Fields, any_id};
 use crate::{
-    domain::{ClassifyOrder, MerchantId, ReverseOrder},
-    engine,
-    proto::v1::{
-        ClassifyOrderRequest, ClassifyOrdersRequest, CompletedOrder, ReverseOrderRequest, StreamClassifyOrdersRequest,
-    },
+    domain::{ClassifyOrder, MerchantId, ReverseOrder, Timestamp},
+    engine::{self, Manner, Order},
+    grpc::wire::Chunk,
+    proto::v1::{ClassifyOrderRequest, CompletedOrder, ReverseOrderRequest},
 };
 
 /// An order to be classified.
@@ -41,56 +40,38 @@ fn completed(
     (merchant, command)
 }
 
-/// Orders to be classified, each by itself.
-pub struct OrderChunk {
-    /// The orders in the order of the request, or why one makes no sense.
-    pub orders: Vec<Result<engine::Request<ClassifyOrder>, Status>>,
-    /// Answers have receipts.
-    pub with_receipts: bool,
+/// One order of many.
+///
+/// # Errors
+/// `INVALID_FIELD`, naming every bad field.
+pub fn completed_order(order: &CompletedOrder) -> Result<Order, Status> {
+    let mut fields = Fields::default();
+    let CompletedOrder { merchant_id, order_id, price, profit, completed_at } = order;
+    let (merchant, command) = completed(&mut fields, merchant_id, order_id, (price, profit), completed_at.as_ref());
+    fields.unless_bad(merchant.zip(command)).map(|(merchant, command)| Order { merchant, command })
+}
+
+/// An instant that makes sense.
+pub fn instant(instant: &prost_types::Timestamp) -> Option<Timestamp> {
+    Fields::default().instant("", Some(instant))
 }
 
 /// The most orders of a chunk.
 const MOST_ORDERS: usize = 8_192;
 
-/// Orders to be classified.
+/// How to treat the orders of a chunk.
 ///
 /// # Errors
 /// `INVALID_FIELD` where none of them can be looked at; what is wrong with one of them is said in its place.
-pub fn classify_orders(request: &ClassifyOrdersRequest) -> Result<OrderChunk, Status> {
-    let ClassifyOrdersRequest { orders, with_receipts, validate_only, not_after } = request;
-    chunk(orders, *with_receipts, *validate_only, not_after.as_ref())
-}
-
-/// Orders to be classified, a chunk of many.
-///
-/// # Errors
-/// See [`classify_orders`].
-pub fn stream_classify_orders(request: &StreamClassifyOrdersRequest) -> Result<OrderChunk, Status> {
-    let StreamClassifyOrdersRequest { orders, with_receipts, not_after, .. } = request;
-    chunk(orders, *with_receipts, false, not_after.as_ref())
-}
-
-fn chunk(
-    orders: &[CompletedOrder],
-    with_receipts: bool,
-    validate_only: bool,
-    not_after: Option<&prost_types::Timestamp>,
-) -> Result<OrderChunk, Status> {
+pub fn manner(chunk: &Chunk) -> Result<Manner, Status> {
     let mut fields = Fields::default();
-    match orders.len() {
+    match chunk.len() {
         0 => fields.blame("orders", "is missing"),
         1..=MOST_ORDERS => {}
         _ => fields.blame("orders", "has to have at most 8,192 entries"),
     }
-    let not_after = fields.instant("not_after", not_after);
-    fields.unless_bad(Some(()))?;
-    let order = |order: &CompletedOrder| {
-        let mut fields = Fields::default();
-        let CompletedOrder { merchant_id, order_id, price, profit, completed_at } = order;
-        let (merchant, command) = completed(&mut fields, merchant_id, order_id, (price, profit), completed_at.as_ref());
-        fields.request(merchant, command, validate_only, not_after)
-    };
-    Ok(OrderChunk { orders: orders.iter().map(order).collect(), with_receipts })
+    let not_after = fields.instant("not_after", chunk.not_after.as_ref());
+    fields.unless_bad(Some(Manner { caller: String::new(), validate_only: chunk.validate_only, not_after }))
 }
 
 /// An order to be given back, in part or in full.
