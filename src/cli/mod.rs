@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod bench;
 mod call;
 mod failure;
 mod import;
@@ -41,6 +42,8 @@ enum Command {
     Replay(Box<replay::Args>),
     /// Bring the merchants of a file, CSV or JSON lines, into a running server.
     Import(Box<import::Args>),
+    /// Measure how many orders a server takes, how fast it answers, and what that costs.
+    Bench(Box<bench::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
 }
@@ -58,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Journal(args) => journal::run(&args),
     };
     match ended {

@@ -1,0 +1,1 @@
+//! What goes over the wire is what was meant, lap after lap.

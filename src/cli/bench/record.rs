@@ -1,0 +1,200 @@
+//! What is noted of every answer: how long it took, what it was, and of some whether it is right.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+
+use super::{
+    check::{Checker, Expected, Faults, scan},
+    load::Sample,
+    options::Plan,
+    pace::Timing,
+    wire::Refusals,
+};
+use crate::{
+    cli::{Exit, Failure},
+    proto::v1::{ClassifyOrderRequest, ClassifyOrderResponse},
+};
+
+/// Latencies are told apart from 100 ns up to ten minutes, to three digits.
+const LATENCIES: (u64, u64, u8) = (100, 600_000_000_000, 3);
+
+/// Which method answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// ClassifyOrder.
+    Order,
+    /// ClassifyOrders.
+    Chunk,
+    /// StreamClassifyOrders.
+    Stream,
+}
+
+/// Counts on all threads, for those who watch.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    orders: AtomicU64,
+}
+
+impl Progress {
+    /// Orders that were answered or refused.
+    pub(super) fn orders(&self) -> u64 {
+        self.orders.load(Ordering::Relaxed)
+    }
+}
+
+/// What was answered.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Orders that settle on T+2.
+    pub(super) quick: u64,
+    /// Orders that settle on T+7.
+    pub(super) standard: u64,
+    /// Orders that were refused, by reason.
+    pub(super) refused: Refusals,
+    /// Orders whose answers were checked.
+    pub(super) checked: u64,
+    /// Repeats among them whose first answer was known and compared.
+    pub(super) compared: u64,
+    /// What was wrong.
+    pub(super) faults: Faults,
+}
+
+/// Takes the notes of a thread.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    timing: Timing,
+    per_message: u64,
+    check_every: u64,
+    answers: u64,
+    latencies: Histogram<u64>,
+    progress: Arc<Progress>,
+    tally: Tally,
+    checker: Checker,
+}
+
+impl Recorder {
+    /// With nothing noted.
+    pub(super) fn new(
+        plan: &Plan,
+        timing: Timing,
+        expected: Arc<Expected>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            timing,
+            per_message: u64::from(plan.chunk),
+            check_every: plan.check_every,
+            answers: 0,
+            latencies: histogram()?,
+            progress,
+            tally: Tally::default(),
+            checker: Checker::new(expected),
+        })
+    }
+
+    /// Latencies of messages in nanoseconds, and everything else.
+    pub(super) fn finish(self) -> (Histogram<u64>, Tally) {
+        (self.latencies, self.tally)
+    }
+
+    /// Notes the answer to a message, or the reason why there is none.
+    pub(super) fn answered(
+        &mut self,
+        since: Instant,
+        now: Instant,
+        answer: Result<&Bytes, &str>,
+        method: Method,
+        sample: Option<&Sample>,
+    ) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(reason) => return self.refused(since, now, reason),
+        };
+        self.measured(since, now);
+        let counted = scan(method, answer, &mut self.tally);
+        if counted != self.per_message {
+            let wrong = || format!("{counted} results for {} orders", self.per_message);
+            self.tally.faults.add(wrong);
+        }
+        if let Some(sample) = sample {
+            self.checker.message(method, sample, answer, (since, now), &mut self.tally);
+        }
+    }
+
+    /// Notes the answer to an order, which is checked if the order is there; it says whether it was sent before.
+    pub(super) fn order_answered(
+        &mut self,
+        since: Instant,
+        now: Instant,
+        answer: &ClassifyOrderResponse,
+        sample: Option<(ClassifyOrderRequest, bool)>,
+    ) {
+        self.measured(since, now);
+        self.tally.count(answer.cycle);
+        if let Some((request, repeat)) = sample {
+            self.checker.order(request, repeat, answer, (since, now), &mut self.tally);
+        }
+    }
+
+    /// Notes that a message was refused.
+    pub(super) fn refused(&mut self, since: Instant, now: Instant, reason: &str) {
+        self.measured(since, now);
+        *self.tally.refused.entry(reason.to_owned()).or_default() += self.per_message;
+    }
+
+    /// Notes an answer to nothing.
+    pub(super) fn unasked(&mut self) {
+        self.tally.faults.add(|| "an answer that nobody asked for".into());
+    }
+
+    /// Whether the next message is to be checked.
+    pub(super) const fn wants_sample(&mut self) -> bool {
+        self.answers = self.answers.wrapping_add(1);
+        matches!((self.answers - 1).checked_rem(self.check_every), Some(0))
+    }
+
+    fn measured(&mut self, since: Instant, now: Instant) {
+        self.progress.orders.fetch_add(self.per_message, Ordering::Relaxed);
+        if since >= self.timing.from && since < self.timing.until {
+            let took = now.saturating_duration_since(since).as_nanos();
+            self.latencies.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+impl Tally {
+    /// Counts the cycle of an answer.
+    pub(super) fn count(&mut self, cycle: i32) {
+        match cycle {
+            1 => self.quick += 1,
+            2 => self.standard += 1,
+            _ => self.faults.add(|| format!("an answer with cycle {cycle}")),
+        }
+    }
+
+    /// Adds what another thread has noted.
+    pub(super) fn add(&mut self, other: Self) {
+        self.quick += other.quick;
+        self.standard += other.standard;
+        self.checked += other.checked;
+        self.compared += other.compared;
+        for (reason, orders) in other.refused {
+            *self.refused.entry(reason).or_default() += orders;
+        }
+        self.faults.append(other.faults);
+    }
+}
+
+/// Latencies of nothing yet.
+pub(super) fn histogram() -> Result<Histogram<u64>, Failure> {
+    let (low, high, digits) = LATENCIES;
+    Histogram::new_with_bounds(low, high, digits).map_err(|error| Failure::new(Exit::Failed, error))
+}

@@ -1,0 +1,112 @@
+//! Answers as they come: messages cut out of frames of data, and why there is none.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::Engine as _;
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::HeaderMap;
+use prost::Message as _;
+use tonic::Code;
+use tonic_types::pb;
+
+use super::super::load::PREFIX;
+use crate::grpc::convert::code_name;
+
+/// Cuts messages out of frames, which may hold many of them or parts.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// A message that has not arrived in full.
+    part: BytesMut,
+}
+
+impl Inbox {
+    /// Takes a frame, and hands over each message that is complete.
+    pub(super) fn feed(&mut self, frame: Bytes, mut each: impl FnMut(&Bytes)) {
+        let mut frame = frame;
+        if !self.part.is_empty() {
+            self.part.extend_from_slice(&frame);
+            frame = self.part.split().freeze();
+        }
+        while let Some(length) = length(&frame).filter(|length| frame.len() >= PREFIX + length) {
+            frame.advance(PREFIX);
+            let message = frame.split_to(length);
+            each(&message);
+        }
+        if !frame.is_empty() {
+            self.part.extend_from_slice(&frame);
+        }
+    }
+}
+
+/// How long the message is that begins here.
+fn length(frame: &[u8]) -> Option<usize> {
+    match frame {
+        [_compressed, a, b, c, d, ..] => Some(u32::from_be_bytes([*a, *b, *c, *d]) as usize),
+        _ => None,
+    }
+}
+
+/// A no from the server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli::bench) struct Refusal {
+    /// The reason, or the status code where none is given.
+    pub(in crate::cli::bench) reason: String,
+    /// In words.
+    pub(in crate::cli::bench) message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.reason)
+    }
+}
+
+impl Refusal {
+    /// What the trailers of a call say; nothing if it went well.
+    pub(super) fn of(trailers: &HeaderMap) -> Option<Self> {
+        let text = |name| trailers.get(name).and_then(|value| value.to_str().ok());
+        let code = Code::from_bytes(text("grpc-status").unwrap_or("2").as_bytes());
+        if code == Code::Ok {
+            return None;
+        }
+        let reason = text("grpc-status-details-bin").and_then(told).unwrap_or_else(|| code_name(code).to_owned());
+        Some(Self { reason, message: text("grpc-message").unwrap_or("no message").to_owned() })
+    }
+}
+
+/// The reason among the details of a status.
+fn told(details: &str) -> Option<String> {
+    let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details.trim_end_matches('=')).ok()?;
+    let status = pb::Status::decode(bytes.as_slice()).ok()?;
+    let info = status.details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo"))?;
+    Some(pb::ErrorInfo::decode(info.value.as_slice()).ok()?.reason)
+}
+
+/// Refusals by their reason.
+pub(in crate::cli::bench) type Refusals = BTreeMap<String, u64>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_out_of_frames_however_they_lie() {
+        let wire: Vec<u8> = [&b"\0\0\0\0\x03one"[..], b"\0\0\0\0\0", b"\0\0\0\0\x05three"].concat();
+        for step in 1..=wire.len() {
+            let (mut inbox, mut found) = (Inbox::default(), vec![]);
+            for frame in wire.chunks(step) {
+                inbox.feed(Bytes::copy_from_slice(frame), |message| found.push(message.to_vec()));
+            }
+            assert_eq!(found, [b"one".to_vec(), vec![], b"three".to_vec()], "frames of {step}");
+        }
+    }
+
+    #[test]
+    fn trailers_without_a_reason_tell_their_code() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        assert_eq!(Refusal::of(&trailers), None);
+        trailers.insert("grpc-status", "14".parse().unwrap());
+        assert_eq!(Refusal::of(&trailers).unwrap().reason, "UNAVAILABLE");
+    }
+}
