@@ -1,5 +1,7 @@
 //! The code generated from `proto/`: the public API and the durable format.
 
+pub(crate) mod fields;
+
 /// The public API, `tplus.v1`.
 pub mod v1 {
     #![allow(missing_docs, clippy::all, reason = "generated; the proto files carry the comments")]

@@ -66,7 +66,7 @@ pub(crate) fn decode_merchant(pb: pb::CheckpointMerchant) -> Result<(MerchantId,
         last_standing_deduction: pb.last_standing_deduction.map(Timestamp::from_micros),
         categories: pb.categories.iter().map(|category| decode_id(category)).collect::<Result<_, _>>()?,
         stage: decode_stage(pb.stage)?,
-        lifetime: decode_lifetime(required("lifetime", pb.lifetime)?),
+        lifetime: Box::new(decode_lifetime(required("lifetime", pb.lifetime)?)),
         last_effective_at: Some(Timestamp::from_micros(pb.last_effective_at)),
     };
     Ok((decode_id(&pb.merchant_id)?, merchant, Lsn::new(pb.lsn)))

@@ -10,7 +10,7 @@ pub(crate) use checkpoint::{DecidedFact, decode_merchant, decode_standing, encod
 pub(crate) use fact::{decode_event, decode_fact, encode_event, is_order};
 pub use fingerprint::Fingerprint;
 pub(crate) use policy::{decode_policy, encode_policy};
-pub(crate) use record::OrderRecord;
+pub(crate) use record::{OrderRecord, WrittenOrder, read_order};
 
 use crate::{domain::Money, proto::journal as pb};
 

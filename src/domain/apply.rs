@@ -3,8 +3,8 @@
 use super::{
     AppealOpened, AppealResolved, BalanceAdjusted, Charge, ClosingStarted, Cycle, Day, DayTotals, Deduction, Direction,
     Event, Fact, GuaranteeChange, Hold, Income, Lasting, MarginDeducted, Merchant, MerchantImported, Money,
-    OrderClassified, OrderReversed, Pending, Policy, ProfitSettled, Release, ReleaseCompleted, Stage, Timestamp,
-    Warning, known::OrderTerms,
+    OrderReversed, Pending, Policy, ProfitSettled, Release, ReleaseCompleted, Stage, Timestamp, Warning,
+    known::OrderTerms,
 };
 
 impl Merchant {
@@ -12,7 +12,7 @@ impl Merchant {
     pub fn apply(&mut self, event: &Event) {
         let at = event.effective_at;
         if let Fact::OrderClassified(order) = &event.fact {
-            return self.apply_order(order, at);
+            return self.apply_order(&order.terms(false), at);
         }
         self.settle_deductions(at);
         match &event.fact {
@@ -59,9 +59,9 @@ impl Merchant {
     }
 
     /// The same for an order, which changes neither gap nor debt.
-    pub(crate) fn apply_order(&mut self, order: &OrderClassified, at: Timestamp) {
+    pub(crate) fn apply_order(&mut self, order: &OrderTerms, at: Timestamp) {
         self.settle_deductions(at);
-        self.take(&order.terms(false));
+        self.take(order);
         if self.stage == Stage::Closed {
             self.stage = Stage::Closing;
         }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ClassifyOrder, Command, Context, Dates, Day, Event, Fact, Merchant, OrderClassified, Receipt, Rejection, Stage,
-    Timeline, Timestamp, Warning, WarningRaised,
+    ClassifyOrder, Command, Context, Dates, Day, Event, Fact, Merchant, Receipt, Rejection, Stage, Timeline, Timestamp,
+    Verdict, Warning, WarningRaised,
 };
 
 /// What was due, and then a command.
@@ -70,16 +70,16 @@ pub fn decide_alone(
     merchant: &Merchant,
     context: &Context<'_>,
     dates: &mut Option<Dates>,
-) -> Result<Option<(Timestamp, OrderClassified)>, Rejection> {
+) -> Result<Option<(Timestamp, Verdict)>, Rejection> {
     if !merchant.is_quiet(context.now, context.policies) {
         return Ok(None);
     }
-    let fact = order.classify(merchant, context, dates)?;
-    if fact.settles_at <= context.now || quota_warning(merchant, fact.day, &fact.receipt, context).is_some() {
+    let verdict = order.classify(merchant, context, dates)?;
+    if verdict.settles_at <= context.now || quota_warning(merchant, verdict.day, &verdict.receipt, context).is_some() {
         return Ok(None);
     }
-    let at = ClassifyOrder::effective_at(&fact, context.now);
-    Ok(Some((merchant.last_effective_at.map_or(at, |last| last.max(at)), fact)))
+    let at = verdict.effective_at(context.now);
+    Ok(Some((merchant.last_effective_at.map_or(at, |last| last.max(at)), verdict)))
 }
 
 /// What has come due by now without any command; no events if nothing has.

@@ -1,8 +1,10 @@
 //! What time alone brings about.
 
+use std::time::Duration;
+
 use super::{
-    Event, Fact, Lasting, Merchant, MerchantClosed, Pending, ProfitSettled, Release, ReleaseCompleted, Stage, Timeline,
-    Timestamp, Warning, WarningRaised,
+    Event, Fact, Lasting, Merchant, MerchantClosed, Pending, Policy, ProfitSettled, Release, ReleaseCompleted, Stage,
+    Timeline, Timestamp, Warning, WarningRaised,
 };
 
 /// What comes due next, and when.
@@ -25,14 +27,17 @@ impl Merchant {
 
     /// Whether surely nothing has come due by now; a held release is not looked at closely.
     pub(super) fn is_quiet(&self, now: Timestamp, policies: &Timeline) -> bool {
-        let lasts = |it: Lasting| it.since.is_some() && !it.warned;
+        let warned_of = |it: Lasting, limit: fn(&Policy) -> Option<Duration>| {
+            let deadline = it.since.filter(|_| !it.warned).and_then(|since| policies.deadline(since, limit));
+            deadline.is_some_and(|at| at <= now)
+        };
         let settlement = self.pending.first().map(|pending| pending.settles_at);
         let release = self.releases.first().map(|release| release.due_at);
         settlement.is_none_or(|at| at > now)
             && release.is_none_or(|at| at > now)
             && self.stage == Stage::Open
-            && (!lasts(self.gap_standing) && !lasts(self.debt_standing)
-                || self.next_due_at(policies).is_none_or(|at| at > now))
+            && !warned_of(self.gap_standing, |policy| policy.warn_gap_after)
+            && !warned_of(self.debt_standing, |policy| policy.warn_debt_after)
     }
 
     /// When the next fact comes due, if any.

@@ -27,6 +27,7 @@ impl Chars {
         }
     }
 
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),
@@ -48,6 +49,7 @@ pub type Category = Id<kind::Category>;
 /// 1 for every byte that is no character of an id.
 static FORBIDDEN: [u8; 256] = forbidden();
 
+#[allow(clippy::indexing_slicing, reason = "below 128, and when it is compiled")]
 const fn forbidden() -> [u8; 256] {
     let mut table = [1; 256];
     let mut byte = 0_u8;
@@ -110,6 +112,7 @@ impl<Kind> Id<Kind> {
     }
 
     /// The characters, a byte each.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -102,7 +102,7 @@ impl Fact {
 }
 
 impl OrderClassified {
-    pub(super) const fn terms(&self, settled_elsewhere: bool) -> OrderTerms {
+    pub(crate) const fn terms(&self, settled_elsewhere: bool) -> OrderTerms {
         OrderTerms {
             price: self.price,
             profit: self.profit,

@@ -133,7 +133,7 @@ impl Merchant {
             holds: self.holds.clone(),
             clean_record: self.clean_record(policy),
             stage: self.stage,
-            lifetime: self.lifetime.clone(),
+            lifetime: (*self.lifetime).clone(),
             entries: self.facts,
         }
     }

@@ -55,8 +55,8 @@ pub struct Merchant {
     pub(crate) categories: Vec<Category>,
     /// Open, or on its way out.
     pub(crate) stage: Stage,
-    /// What ever came in and went out.
-    pub(crate) lifetime: Lifetime,
+    /// What ever came in and went out. Apart from the rest, which every order looks at.
+    pub(crate) lifetime: Box<Lifetime>,
     /// Effective time of the last fact; none before the merchant was opened.
     pub(crate) last_effective_at: Option<Timestamp>,
 }

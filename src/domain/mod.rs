@@ -38,7 +38,7 @@ pub use event::{
     Cycle, DeductionReason, DeductionSplit, Direction, Disputed, Event, Fact, GuaranteeChange, GuaranteeModified,
     HoldLifted, HoldPlaced, ImportedOrder, ImportedRelease, Income, MarginDeducted, MarginPaid, MerchantClosed,
     MerchantImported, MerchantReopened, OrderClassified, OrderImported, OrderReversed, PaymentReturned, ProfitSettled,
-    Receipt, ReleaseCompleted, Warning, WarningRaised, WithdrawalFailed, Withdrawn,
+    Receipt, ReleaseCompleted, Verdict, Warning, WarningRaised, WithdrawalFailed, Withdrawn,
 };
 pub use forecast::{Forecast, Foreseeable, Foreseen};
 pub use id::{Category, Id, InvalidId, MerchantId, OrderId, RequestId};

@@ -30,7 +30,6 @@ use crate::{
 pub(super) struct Decided {
     key: [u8; 16],
     recent: Mutex<Recent>,
-    archived: Filter,
     archive: Option<Arc<dyn Archive>>,
     /// How often entries have left memory: what was read from the archive before is not to be trusted after.
     evictions: AtomicU64,
@@ -43,6 +42,8 @@ pub(super) struct Recent {
     /// What later facts are about.
     changed: HashMap<Fingerprint, Changed, BuildHasherDefault<AsItIs>>,
     orders: u64,
+    /// What has left.
+    archived: Filter,
 }
 
 /// What is known of something that a later fact is about, and the position of the last record about it.
@@ -80,9 +81,9 @@ pub(super) struct Counts {
 
 impl Decided {
     pub(super) fn new(key: [u8; 16], archive: Option<Arc<dyn Archive>>) -> Self {
-        let recent = Recent { ids: Ids::new(), kept: Kept::new(), changed: HashMap::default(), orders: 0 };
-        let recent = Mutex::new(recent);
-        Self { key, recent, archived: Filter::new(), archive, evictions: AtomicU64::new(0) }
+        let (ids, kept, archived) = (Ids::new(), Kept::new(), Filter::new());
+        let recent = Recent { ids, kept, changed: HashMap::default(), orders: 0, archived };
+        Self { key, recent: Mutex::new(recent), archive, evictions: AtomicU64::new(0) }
     }
 
     pub(super) fn fingerprint(&self, merchant: &MerchantId, key: Key<'_>) -> Fingerprint {
@@ -98,15 +99,13 @@ impl Decided {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the archive has to be asked for what is not in memory.
-    pub(super) fn perhaps_archived(&self, fingerprint: Fingerprint) -> bool {
-        self.archived.contains(fingerprint)
-    }
-
     /// Takes over what the archive knows already.
     pub(super) fn fill_filter(&self) -> Result<(), ArchiveError> {
         match &self.archive {
-            Some(archive) => archive.fingerprints(&mut |fingerprint| self.archived.insert(fingerprint)),
+            Some(archive) => {
+                let mut recent = self.recent();
+                archive.fingerprints(&mut |fingerprint| recent.archived.insert(fingerprint))
+            }
             None => Ok(()),
         }
     }
@@ -114,22 +113,25 @@ impl Decided {
     /// Asks the archive, where memory cannot tell. To be called while no merchant is locked.
     pub(super) fn recall(&self, fingerprint: Fingerprint) -> Result<Recalled, ArchiveError> {
         let period = self.evictions.load(Ordering::SeqCst);
+        let perhaps = {
+            let recent = self.recent();
+            !recent.contains(fingerprint) && recent.perhaps_archived(fingerprint)
+        };
         match &self.archive {
-            Some(archive) if !self.recent().contains(fingerprint) && self.perhaps_archived(fingerprint) => {
-                Ok(Recalled { known: archive.known(fingerprint)?, asked: Some(period) })
-            }
+            Some(archive) if perhaps => Ok(Recalled { known: archive.known(fingerprint)?, asked: Some(period) }),
             _ => Ok(Recalled { known: None, asked: None }),
         }
     }
 
     /// What is known under a fingerprint; to be called while the merchant is locked.
     pub(super) fn find(&self, fingerprint: Fingerprint, recalled: &Recalled) -> Result<Option<Known>, Unclear> {
-        if let Some(known) = self.recent().known(fingerprint).map_err(Unclear::Malformed)? {
+        let recent = self.recent();
+        if let Some(known) = recent.known(fingerprint).map_err(Unclear::Malformed)? {
             return Ok(Some(known));
         }
         match recalled.asked {
             Some(period) if period == self.evictions.load(Ordering::SeqCst) => Ok(recalled.known.clone()),
-            None if !self.perhaps_archived(fingerprint) => Ok(None),
+            None if !recent.perhaps_archived(fingerprint) => Ok(None),
             _ => Err(Unclear::AskAgain),
         }
     }
@@ -151,7 +153,7 @@ impl Decided {
         };
         self.evictions.fetch_add(1, Ordering::SeqCst);
         // Piece by piece, so that nobody waits long.
-        let evicted = (0..pieces).map(|piece| self.recent().evict(piece, (end, up_to), &self.archived)).sum();
+        let evicted = (0..pieces).map(|piece| self.recent().evict(piece, (end, up_to))).sum();
         self.recent().kept.drop_before(end);
         evicted
     }
@@ -176,9 +178,14 @@ impl Decided {
 const LEAST_SHARE: usize = 16;
 
 impl Recent {
-    /// See [`Ids::touch`].
+    /// Brings what is looked at for a fingerprint near to the processor. What it answers means nothing.
     pub(super) fn touch(&self, fingerprint: Fingerprint) -> u64 {
-        self.ids.touch(fingerprint)
+        self.ids.touch(fingerprint) ^ self.archived.touch(fingerprint)
+    }
+
+    /// Whether the archive has to be asked for what is not in memory.
+    pub(super) fn perhaps_archived(&self, fingerprint: Fingerprint) -> bool {
+        self.archived.contains(fingerprint)
     }
 
     pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
@@ -264,8 +271,8 @@ impl Recent {
     }
 
     /// Lets go of what came before a place, and has not changed after a position, in a piece.
-    fn evict(&mut self, piece: usize, (end, up_to): (u64, Lsn), archived: &Filter) -> usize {
-        let Self { ids, changed, orders, .. } = self;
+    fn evict(&mut self, piece: usize, (end, up_to): (u64, Lsn)) -> usize {
+        let Self { ids, changed, orders, archived, .. } = self;
         let mut evicted = 0;
         ids.retain(piece, |fingerprint, place| {
             let stays = if place.get() & CHANGED == 0 {

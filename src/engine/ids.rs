@@ -113,7 +113,7 @@ impl Piece {
     /// Where the search for a fingerprint begins: its upper half as a fraction of the table.
     #[allow(clippy::cast_possible_truncation, reason = "below the length")]
     fn home(&self, high: u64) -> usize {
-        (u128::from(high) * self.slots.len() as u128 >> 64) as usize
+        ((u128::from(high) * self.slots.len() as u128) >> 64) as usize
     }
 
     /// Where a fingerprint is, or is to be put. None: the table has no slots.

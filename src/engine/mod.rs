@@ -11,6 +11,7 @@ mod orders;
 mod policies;
 mod read;
 mod recovery;
+mod replay;
 mod room;
 mod scheduler;
 mod submit;
@@ -29,7 +30,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::{
     archive::{Archive, ArchiveError},
     checkpoint::{CheckpointError, Written},
-    orders::{Manner, Order, Told},
+    orders::{Classified, Manner, Order, Told},
     policies::{Announced, PolicyRequest},
     read::View,
     recovery::{OpenError, Recovered},
@@ -106,6 +107,17 @@ struct Cell {
     merchant: Merchant,
     lsn: Lsn,
     next_look: Option<Timestamp>,
+}
+
+impl Cell {
+    /// Brings what an order needs near to the processor. What it answers means nothing.
+    fn touch(&self) -> u64 {
+        let pending = self.merchant.pending.first().map_or(0, |pending| pending.orders);
+        let totals = self.merchant.days.last().map_or(0, |totals| totals.day.0.unsigned_abs());
+        let standing = u64::from(self.merchant.frozen.is_zero() ^ self.merchant.gap_standing.warned);
+        let kept = self.merchant.releases.len() ^ self.merchant.deductions.len() ^ self.merchant.days.len();
+        self.lsn.get() ^ self.merchant.facts ^ pending ^ u64::from(totals) ^ standing ^ kept as u64
+    }
 }
 
 #[derive(Default)]

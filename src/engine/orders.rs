@@ -20,7 +20,8 @@ use super::{
 use crate::{
     codec::{Fingerprint, OrderRecord},
     domain::{
-        ClassifyOrder, Command as _, Context, Cycle, Dates, MerchantId, OrderClassified, Timestamp, decide_alone,
+        ClassifyOrder, Command as _, Context, Cycle, Dates, MerchantId, OrderClassified, Timestamp, Verdict,
+        decide_alone,
     },
     journal::{Appender, Lsn},
 };
@@ -59,7 +60,22 @@ impl Manner {
 }
 
 /// What came of an order.
-pub type Told<'a> = Result<&'a Answer<OrderClassified>, EngineError>;
+pub type Told<'a> = Result<&'a Classified, EngineError>;
+
+/// The answer for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// The answer.
+    pub verdict: Verdict,
+    /// It was known already.
+    pub replayed: bool,
+}
+
+impl From<Answer<OrderClassified>> for Classified {
+    fn from(Answer { fact, replayed, .. }: Answer<OrderClassified>) -> Self {
+        Self { verdict: fact.verdict(), replayed }
+    }
+}
 
 /// The most orders that are decided with one turn at each lock: some ten microseconds' worth.
 const RUN: usize = 64;
@@ -83,7 +99,7 @@ impl Engine {
             {
                 let Submitted { result, rests_on: position } = self.submit(&manner.request(next));
                 room.rests_on = room.rests_on.max(position);
-                tell(result.as_ref().map_err(Clone::clone));
+                tell(result.map(Classified::from).as_ref().map_err(Clone::clone));
                 rest = behind;
             }
         }
@@ -129,7 +145,7 @@ impl Engine {
     }
 }
 
-type Decided = Result<Answer<OrderClassified>, EngineError>;
+type Decided = Result<Classified, EngineError>;
 
 /// Where an order is looked for.
 struct Look {
@@ -174,12 +190,7 @@ impl<'a> Shards<'a> {
     /// Brings what is needed of a merchant near to the processor. What it answers means nothing.
     fn touch(&self, look: &Look, order: &Order) -> u64 {
         let found = self.0.get(look.locked).and_then(|shard| shard.get(look.hash, |(id, _)| *id == order.merchant));
-        found.map_or(0, |(_, cell)| {
-            let Cell { merchant, lsn, .. } = cell.get();
-            let pending = merchant.pending.first().map_or(0, |pending| pending.orders);
-            let totals = merchant.days.last().map_or(0, |totals| totals.day.0.unsigned_abs());
-            lsn.get() ^ merchant.facts ^ pending ^ u64::from(totals)
-        })
+        found.map_or(0, |(_, cell)| cell.get().touch())
     }
 }
 
@@ -205,9 +216,12 @@ impl Run<'_> {
         let cell = shard.get_mut(look.hash, |(id, _)| *id == order.merchant).map(|(_, cell)| cell.get_mut());
         self.rests_on = self.rests_on.max(cell.as_ref().map_or(Lsn::ZERO, |cell| cell.lsn));
         match self.recent.known(look.id) {
-            Ok(None) if self.engine.decided.perhaps_archived(look.id) => return None,
+            Ok(None) if self.recent.perhaps_archived(look.id) => return None,
             Ok(None) => {}
-            Ok(Some(known)) => return Some(self.engine.repeat(&order.command, &known).map_err(Into::into)),
+            Ok(Some(known)) => {
+                let first = self.engine.repeat(&order.command, &known);
+                return Some(first.map(Classified::from).map_err(Into::into));
+            }
             Err(error) => return Some(Err(error.into())),
         }
         if let Err(expired) = check_not_after(self.not_after, self.context.now) {
@@ -227,32 +241,35 @@ impl Run<'_> {
     }
 
     /// The same for one that is not known.
-    fn decide_new(&mut self, look: &Look, order: &Order, cell: &mut Cell) -> Option<Decided> {
-        let (effective_at, fact) = match decide_alone(&order.command, &cell.merchant, &self.context, &mut self.dates) {
+    fn decide_new(&mut self, look: &Look, Order { merchant, command }: &Order, cell: &mut Cell) -> Option<Decided> {
+        let decided = decide_alone(command, &cell.merchant, &self.context, &mut self.dates);
+        let (effective_at, verdict) = match decided {
             Ok(alone) => alone?,
             Err(rejection) => return Some(Err(rejection.into())),
         };
-        self.record.put(&order.merchant, &fact, effective_at, self.context.now);
+        let terms = command.terms(&verdict);
+        let times = (effective_at, self.context.now);
+        self.record.put((merchant, command.order_id()), (terms.price, terms.profit), &verdict, times);
         let lsn = match self.journal.append(self.record.record()) {
             Ok(lsn) => lsn,
             Err(error) => return Some(Err(error.into())),
         };
         self.rests_on = lsn;
         self.recent.remember(look.id, self.record.fact(), true, lsn);
-        cell.merchant.apply_order(&fact, effective_at);
+        cell.merchant.apply_order(&terms, effective_at);
         cell.lsn = lsn;
         // A look that is planned comes in time for all that was there before.
-        let in_time = fact.settles_at.min(fact.receipt.resets_at.after(KEPT));
+        let in_time = verdict.settles_at.min(verdict.receipt.resets_at.after(KEPT));
         if cell.next_look.is_none_or(|planned| planned > in_time) {
-            self.engine.schedule(&order.merchant, cell, self.policies);
+            self.engine.schedule(merchant, cell, self.policies);
         }
-        Some(Ok(Answer { fact, effective_at, replayed: false }))
+        Some(Ok(Classified { verdict, replayed: false }))
     }
 
     fn count(&mut self, told: &Decided) {
-        if let Ok(Answer { fact, replayed, .. }) = told {
+        if let Ok(Classified { verdict, replayed }) = told {
             let [quick, standard] = &mut self.tally;
-            let [first, again] = if fact.cycle == Cycle::Quick { quick } else { standard };
+            let [first, again] = if verdict.cycle == Cycle::Quick { quick } else { standard };
             *if *replayed { again } else { first } += 1;
         }
     }

@@ -7,20 +7,23 @@ use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use super::{
-    ArchiveError, Cell, Engine, Observer, Options, Signals,
+    ArchiveError, Cell, Engine, Merchants, Observer, Options, Signals,
     deadlines::Deadlines,
     decided::Decided,
     id_hasher,
     policies::{Book, Policies},
+    replay::replay,
     scheduler,
     time::{Time, append},
 };
 use crate::{
     clock::{Clock, ClockError, Micros, Mode},
-    codec::{DecidedFact, Malformed, decode_event, decode_merchant, decode_policy, encode_policy},
-    domain::{Event, InForce, MerchantId, Policy, Timeline, Timestamp},
-    journal::{self, AppendError, Journal, JournalFault, Lsn, RecoverError, Store, StoreError, Tail, VisitError},
-    proto::journal::{CheckpointGlobals, CheckpointItem, MerchantFacts, Record, checkpoint_item::Item, record::Body},
+    codec::{DecidedFact, Malformed, decode_merchant, decode_policy, encode_policy},
+    domain::{InForce, Policy, Timeline, Timestamp},
+    journal::{
+        self, AppendError, Journal, JournalFault, Lsn, Progress, RecoverError, Store, StoreError, Tail, VisitError,
+    },
+    proto::journal::{CheckpointGlobals, CheckpointItem, checkpoint_item::Item, record::Body},
 };
 
 /// What a recovery found.
@@ -132,15 +135,15 @@ impl journal::Observer for Forward {
 }
 
 /// What follows from the journal so far.
-struct State {
-    merchants: super::Merchants,
-    decided: Decided,
+pub(super) struct State {
+    pub(super) merchants: Merchants,
+    pub(super) decided: Decided,
     policies: Option<Policies>,
     /// The last record about a fact that had left memory: the archive has to know it.
-    last_archived: Lsn,
+    pub(super) last_archived: Lsn,
     /// The bound of the time that was given out.
-    clock: Option<Timestamp>,
-    replayed_bytes: u64,
+    pub(super) clock: Option<Timestamp>,
+    pub(super) replayed_bytes: u64,
 }
 
 impl State {
@@ -168,12 +171,10 @@ impl State {
                 Err(error) => tracing::error!(%error, "checkpoint passed over, an older one or the journal will do"),
             }
         }
-        let (mut state, checkpoint) = base;
-        let tail = store.recover(
-            checkpoint.unwrap_or(Lsn::ZERO.next()),
-            &mut |lsn, record| state.replay(lsn, record).map_err(VisitError::new),
-            &mut |progress| options.observer.recovery_progress(progress.done, progress.total),
-        )?;
+        let (state, checkpoint) = base;
+        let from = checkpoint.unwrap_or(Lsn::ZERO.next());
+        let tell = &mut |progress: Progress| options.observer.recovery_progress(progress.done, progress.total);
+        let (state, tail) = replay(state, |visit| store.recover(from, visit, tell))?;
         Ok((state, checkpoint, tail))
     }
 
@@ -200,7 +201,7 @@ impl State {
     }
 
     /// A policy that a checkpoint told of already is met again in the journal.
-    fn add_policy(&mut self, in_force: InForce, lsn: Lsn) {
+    pub(super) fn add_policy(&mut self, in_force: InForce, lsn: Lsn) {
         match &mut self.policies {
             None => self.policies = Some(Policies::new(Timeline::new(in_force), lsn)),
             Some(policies) if policies.timeline.latest().version < in_force.version => {
@@ -208,58 +209,6 @@ impl State {
                 policies.lsn = lsn;
             }
             Some(_) => {}
-        }
-    }
-
-    fn replay(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), Malformed> {
-        self.replayed_bytes += record.len() as u64;
-        let record = Record::decode(record).map_err(|error| Malformed(error.to_string()))?;
-        match record.body.ok_or_else(|| Malformed::missing("body"))? {
-            Body::Merchant(facts) => self.replay_merchant(lsn, facts)?,
-            Body::PolicySet(set) => self.add_policy(decode_policy(set)?, lsn),
-            Body::ClockLease(lease) => self.clock = Some(Timestamp::from_micros(lease.until)),
-            Body::ClockAdvanced(advanced) => self.clock = Some(Timestamp::from_micros(advanced.to)),
-        }
-        Ok(())
-    }
-
-    /// A state from a checkpoint may have seen the record already; what it has decided is the same in any case.
-    fn replay_merchant(&mut self, lsn: Lsn, facts: MerchantFacts) -> Result<(), Malformed> {
-        let id = MerchantId::parse(&facts.merchant_id).map_err(|invalid| Malformed(invalid.to_string()))?;
-        let mut cell = self.merchants.entry(id.clone()).or_default();
-        let seen = lsn <= cell.lsn;
-        let mut later = Vec::new();
-        for fact in facts.facts {
-            let written = fact.encode_to_vec();
-            let event = decode_event(fact)?;
-            if !seen {
-                cell.merchant.apply(&event);
-            }
-            if let Some(key) = event.fact.key() {
-                let fingerprint = self.decided.fingerprint(&id, key);
-                if event.fact.subject().is_some() {
-                    later.push(event.clone());
-                }
-                if !self.decided.recent().replay(fingerprint, &event, &written, lsn)? {
-                    return Err(Malformed(format!("merchant {id}: an order or request was decided twice")));
-                }
-            }
-        }
-        cell.lsn = cell.lsn.max(lsn);
-        drop(cell);
-        later.iter().try_for_each(|event| self.replay_later(&id, event, lsn))
-    }
-
-    /// A fact about an earlier one. Where that has left memory, the archive has to have seen this record before anybody asks.
-    fn replay_later(&mut self, id: &MerchantId, event: &Event, lsn: Lsn) -> Result<(), Malformed> {
-        let Some(subject) = event.fact.subject() else { return Ok(()) };
-        if self.decided.recent().replay_later(self.decided.fingerprint(id, subject), &event.fact, lsn)? {
-            Ok(())
-        } else if self.decided.archive().is_some() {
-            self.last_archived = lsn;
-            Ok(())
-        } else {
-            Err(Malformed(format!("merchant {id}: {subject:?} was never decided")))
         }
     }
 

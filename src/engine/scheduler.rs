@@ -100,8 +100,11 @@ fn until_next(engine: &Engine) -> Duration {
     next.map_or(TICK, |at| at.since(engine.time.peek()).min(TICK))
 }
 
+/// A checkpoint is written once it saves the replay of so many times its size: a large one takes its time, and keeps the disk from others.
+const WORTH: u64 = 4;
+
 fn run_checkpoints(engine: &Engine) {
-    let mut covered = 0;
+    let (mut covered, mut last_size) = (0, 0);
     let mut pause = TICK;
     while engine.signals.checkpoint.wait(pause) {
         let evicted = engine.let_go();
@@ -110,12 +113,12 @@ fn run_checkpoints(engine: &Engine) {
         }
         let to_replay = engine.replayed_bytes + engine.journal.bytes_appended();
         pause = TICK;
-        if to_replay.saturating_sub(covered) < engine.checkpoint_every {
+        if to_replay.saturating_sub(covered) < engine.checkpoint_every.max(last_size * WORTH) {
             continue;
         }
         match checkpoint::write(engine) {
             Ok(written) => {
-                covered = to_replay;
+                (covered, last_size) = (to_replay, written.bytes);
                 tracing::info!(items = written.items, bytes = written.bytes, "checkpoint written");
             }
             Err(error) => {

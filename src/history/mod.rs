@@ -175,7 +175,10 @@ impl History {
         let history = Self::new(options);
         let shared = Arc::clone(&history.owner.shared);
         let thread = std::thread::Builder::new().name("tplus-history".to_owned());
-        let opening = thread.spawn(move || shared.open());
+        let opening = thread.spawn(move || {
+            runner::give_way();
+            shared.open()
+        });
         let opening = opening.map_err(|error| HistoryError::Failed(format!("no thread to open it: {error}")))?;
         *history.owner.opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
         Ok(history)

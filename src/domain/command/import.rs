@@ -251,5 +251,5 @@ impl Command for ImportMerchant {
 fn classified(order: ImportedOrder, receipt: &Receipt, context: &Context<'_>) -> OrderClassified {
     let ImportedOrder { order_id, price, profit, completed_at, cycle, settles_at } = order;
     let day = context.policies.day_of(completed_at);
-    OrderClassified { order_id, price, profit, completed_at, day, cycle, settles_at, receipt: receipt.clone() }
+    OrderClassified { order_id, price, profit, completed_at, day, cycle, settles_at, receipt: *receipt }
 }

@@ -3,7 +3,7 @@
 use super::{Command, Context, Key, above_zero, receipt, same, subject};
 use crate::domain::{
     Cycle, Dates, Fact, Merchant, Money, OrderClassified, OrderId, OrderReversed, Policy, QuotaCounts, Receipt,
-    Rejection, RequestId, Text, Thing, Timestamp, known::OrderTerms,
+    Rejection, RequestId, Text, Thing, Timestamp, Verdict, known::OrderTerms,
 };
 
 /// An order that was completed.
@@ -44,7 +44,7 @@ impl ClassifyOrder {
         merchant: &Merchant,
         context: &Context<'_>,
         dates: &mut Option<Dates>,
-    ) -> Result<OrderClassified, Rejection> {
+    ) -> Result<Verdict, Rejection> {
         let in_force = context.in_force();
         let completed_at = self.check_age(&in_force.policy, context.now)?;
         let fitting = dates.filter(|dates| dates.are_of(completed_at, in_force));
@@ -54,10 +54,7 @@ impl ClassifyOrder {
         let before = policy.counted(merchant.totals(dates.day));
         let cycle = if before + self.price <= quota { Cycle::Quick } else { Cycle::Standard };
         let counts = policy.counts == QuotaCounts::All || cycle == Cycle::Quick;
-        Ok(OrderClassified {
-            order_id: self.order_id.clone(),
-            price: self.price,
-            profit: self.profit,
+        Ok(Verdict {
             completed_at,
             day: dates.day,
             cycle,
@@ -71,6 +68,24 @@ impl ClassifyOrder {
                 resets_at: dates.resets_at,
             },
         })
+    }
+
+    /// The fact that an answer leaves.
+    fn fact(&self, verdict: &Verdict) -> OrderClassified {
+        let Verdict { completed_at, day, cycle, settles_at, receipt } = *verdict;
+        let (order_id, price, profit) = (self.order_id.clone(), self.price, self.profit);
+        OrderClassified { order_id, price, profit, completed_at, day, cycle, settles_at, receipt }
+    }
+
+    /// What the order comes to with an answer.
+    pub(crate) const fn terms(&self, verdict: &Verdict) -> OrderTerms {
+        let Verdict { day, cycle, settles_at, .. } = *verdict;
+        OrderTerms { price: self.price, profit: self.profit, day, cycle, settles_at, settled_elsewhere: false }
+    }
+
+    /// The order.
+    pub const fn order_id(&self) -> &OrderId {
+        &self.order_id
     }
 
     fn check_age(&self, policy: &Policy, now: Timestamp) -> Result<Timestamp, Rejection> {
@@ -108,11 +123,11 @@ impl Command for ClassifyOrder {
     }
 
     fn decide(&self, merchant: &Merchant, context: &Context<'_>) -> Result<OrderClassified, Rejection> {
-        self.classify(merchant, context, &mut None)
+        self.classify(merchant, context, &mut None).map(|verdict| self.fact(&verdict))
     }
 
     fn effective_at(fact: &OrderClassified, now: Timestamp) -> Timestamp {
-        fact.completed_at.min(now)
+        fact.verdict().effective_at(now)
     }
 }
 

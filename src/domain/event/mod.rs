@@ -14,7 +14,7 @@ pub use dispute::{
     AppealOpened, AppealOutcome, AppealResolved, Beneficiary, DeductionReason, DeductionSplit, Disputed, MarginDeducted,
 };
 pub use due::{MerchantClosed, ProfitSettled, ReleaseCompleted, Warning, WarningRaised};
-pub use order::{Cycle, OrderClassified, OrderImported, OrderReversed};
+pub use order::{Cycle, OrderClassified, OrderImported, OrderReversed, Verdict};
 pub use standing::{
     CategoriesSet, ClosingStarted, GuaranteeChange, GuaranteeModified, HoldLifted, HoldPlaced, MerchantReopened,
 };
@@ -31,7 +31,7 @@ pub struct Event {
 }
 
 /// What a decision rested on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The version of the policy.
     pub policy_version: u64,

@@ -33,6 +33,36 @@ pub struct OrderClassified {
     pub receipt: Receipt,
 }
 
+/// What was decided on an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// When it was completed.
+    pub completed_at: Timestamp,
+    /// The settlement day it counts towards.
+    pub day: Day,
+    /// The answer.
+    pub cycle: Cycle,
+    /// When the profit settles.
+    pub settles_at: Timestamp,
+    /// What the answer rested on.
+    pub receipt: Receipt,
+}
+
+impl Verdict {
+    /// When the order counts from, before it is held against the merchant's previous fact.
+    pub fn effective_at(&self, now: Timestamp) -> Timestamp {
+        self.completed_at.min(now)
+    }
+}
+
+impl OrderClassified {
+    /// What was decided.
+    pub const fn verdict(&self) -> Verdict {
+        let Self { completed_at, day, cycle, settles_at, receipt, .. } = *self;
+        Verdict { completed_at, day, cycle, settles_at, receipt }
+    }
+}
+
 /// An order that was decided elsewhere came with an import. It counts like one that was decided here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderImported {

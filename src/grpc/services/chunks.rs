@@ -46,7 +46,7 @@ impl<M> Decided<M> {
         room: impl AsyncFnOnce(usize) -> Result<Room, EngineError>,
     ) -> Result<Self, Status> {
         let manner = convert::manner(&chunk)?;
-        let mut room = room(chunk.len()).await.map_err(convert::failed)?;
+        let mut room = room(chunk.count()).await.map_err(convert::failed)?;
         let (mut orders, mut done) = (chunk.orders.as_slice(), 0);
         let end = (chunk.orders.len(), None);
         for (place, wrong) in chunk.wrong.into_iter().map(|(place, why)| (place, Some(why))).chain([end]) {
@@ -125,7 +125,7 @@ async fn decide(
 }
 
 async fn decide_one(engine: &Engine, chunk: Chunk) -> Result<Decided<v1::StreamClassifyOrdersResponse>, Status> {
-    let results = Results::of_stream(chunk.sequence, chunk.len(), chunk.with_receipts);
+    let results = Results::of_stream(chunk.sequence, chunk.count(), chunk.with_receipts);
     Decided::of(engine, chunk, results, async |orders| engine.room_for(orders).await).await
 }
 

@@ -37,7 +37,7 @@ impl OrderService for Services {
     ) -> Result<Response<ClassifyOrdersResponse>, Status> {
         let chunk = request.into_inner().chunk;
         let engine = self.engine()?;
-        let results = Results::of_call(chunk.len(), chunk.with_receipts);
+        let results = Results::of_call(chunk.count(), chunk.with_receipts);
         let decided = Decided::of(&engine, chunk, results, async |orders| engine.room_now(orders)).await?;
         Ok(Response::new(decided.written(&engine).await?))
     }

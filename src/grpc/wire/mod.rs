@@ -65,7 +65,7 @@ pub struct Written<M> {
 
 impl Chunk {
     /// How many orders there are.
-    pub const fn len(&self) -> usize {
+    pub const fn count(&self) -> usize {
         self.orders.len() + self.wrong.len()
     }
 

@@ -7,7 +7,10 @@ use crate::{
     domain::{ClassifyOrder, Id, Money, Timestamp},
     engine::Order,
     grpc::convert,
-    proto::v1,
+    proto::{
+        fields::{Fields, message, number},
+        v1,
+    },
 };
 
 /// Where a message has which field: its key on the wire, or none.
@@ -51,14 +54,6 @@ impl Layout for v1::StreamClassifyOrdersRequest {
     }
 }
 
-const fn number(field: u8) -> u8 {
-    field << 3
-}
-
-const fn message(field: u8) -> u8 {
-    field << 3 | 2
-}
-
 /// How long an order is at least on the wire, roughly: so many are made room for.
 const SHORT_ORDER: usize = 32;
 
@@ -66,7 +61,7 @@ const SHORT_ORDER: usize = 32;
 pub(super) fn chunk<M: Layout>(message: &[u8]) -> Option<Chunk> {
     let mut chunk = Chunk { orders: Vec::with_capacity(message.len() / SHORT_ORDER), ..Chunk::default() };
     let mut fields = Fields(message);
-    while let Some(key) = fields.byte() {
+    while let Some(key) = fields.key() {
         if key == M::ORDERS {
             chunk.add(order_or_why_not(fields.bytes()?)?);
         } else if Some(key) == M::SEQUENCE {
@@ -95,7 +90,7 @@ fn order_or_why_not(message: &[u8]) -> Option<Result<Order, tonic::Status>> {
 fn order(message: &[u8]) -> Option<Order> {
     let (mut merchant, mut order_id, mut price, mut profit, mut completed_at) = (None, None, None, None, None);
     let mut fields = Fields(message);
-    while let Some(key) = fields.byte() {
+    while let Some(key) = fields.key() {
         match key {
             MERCHANT_ID if merchant.is_none() => merchant = Some(Id::parse_bytes(fields.bytes()?).ok()?),
             ORDER_ID if order_id.is_none() => order_id = Some(Id::parse_bytes(fields.bytes()?).ok()?),
@@ -117,36 +112,4 @@ const COMPLETED_AT: u8 = message(5);
 
 fn instant(message: &[u8]) -> Option<Timestamp> {
     convert::instant(&prost_types::Timestamp::decode(message).ok()?)
-}
-
-/// The rest of a message.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    /// The key of a field, if its number is below 16, or the first byte of whatever else it is.
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    /// A number of at most 63 bits.
-    fn varint(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..63).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.varint()?;
-        let (bytes, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
-        self.0 = rest;
-        Some(bytes)
-    }
 }

@@ -6,8 +6,8 @@ use tonic::Status;
 
 use super::{Layout, Read, Results};
 use crate::{
-    domain::{Cycle, Day, Money, OrderClassified, OrderId, Receipt, Timestamp},
-    engine::{Answer, EngineError},
+    domain::{Cycle, Day, Money, Receipt, Timestamp, Verdict},
+    engine::{Classified, EngineError},
     grpc::convert,
     proto::v1,
 };
@@ -56,7 +56,7 @@ fn both_ways<M: Layout>(message: &[u8]) -> (String, String) {
     (format!("{by_hand:?}"), format!("{by_prost:?}"))
 }
 
-fn answer() -> impl Strategy<Value = Answer<OrderClassified>> {
+fn answer() -> impl Strategy<Value = Classified> {
     let time = || (1_700_000_000_000_000..1_700_000_000_000_009_i64).prop_map(Timestamp::from_micros);
     (any::<bool>(), prop::bool::weighted(0.2), time(), time()).prop_map(
         |(quick, replayed, settles_at, completed_at)| {
@@ -68,22 +68,13 @@ fn answer() -> impl Strategy<Value = Answer<OrderClassified>> {
                 day_total_after: Money::CENT,
                 resets_at: completed_at,
             };
-            let fact = OrderClassified {
-                order_id: OrderId::parse("o").unwrap(),
-                price: Money::CENT,
-                profit: Money::CENT,
-                completed_at,
-                day: Day(0),
-                cycle: if quick { Cycle::Quick } else { Cycle::Standard },
-                settles_at,
-                receipt,
-            };
-            Answer { fact, effective_at: completed_at, replayed }
+            let cycle = if quick { Cycle::Quick } else { Cycle::Standard };
+            Classified { verdict: Verdict { completed_at, day: Day(0), cycle, settles_at, receipt }, replayed }
         },
     )
 }
 
-fn told() -> impl Strategy<Value = Result<Answer<OrderClassified>, Status>> {
+fn told() -> impl Strategy<Value = Result<Classified, Status>> {
     let refused = || Err(convert::failed(EngineError::Unavailable { reason: "a test".to_owned() }));
     prop_oneof![8 => answer().prop_map(Ok), 1 => Just(()).prop_map(move |()| refused())]
 }

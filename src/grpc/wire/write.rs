@@ -7,8 +7,8 @@ use tonic::Status;
 
 use super::Written;
 use crate::{
-    domain::{Cycle, OrderClassified, Timestamp},
-    engine::Answer,
+    domain::{Cycle, Timestamp, Verdict},
+    engine::Classified,
     grpc::convert,
     proto::v1,
 };
@@ -60,9 +60,9 @@ impl<M> Results<M> {
     }
 
     /// Adds what came of an order.
-    pub fn tell(&mut self, told: Result<&Answer<OrderClassified>, Status>) {
+    pub fn tell(&mut self, told: Result<&Classified, Status>) {
         match told {
-            Ok(answer) if !self.with_receipts && !answer.replayed => self.ordinary(&answer.fact),
+            Ok(Classified { verdict, replayed: false }) if !self.with_receipts => self.ordinary(verdict),
             told => {
                 let result = convert::order_result(told, self.with_receipts);
                 self.result(&result);
@@ -70,21 +70,21 @@ impl<M> Results<M> {
         }
     }
 
-    fn ordinary(&mut self, fact: &OrderClassified) {
+    fn ordinary(&mut self, verdict: &Verdict) {
         let [quick, standard] = self.last;
-        let last = if fact.cycle == Cycle::Quick { quick } else { standard };
-        if let Some(last) = last.filter(|last| last.settles_at == fact.settles_at) {
+        let last = if verdict.cycle == Cycle::Quick { quick } else { standard };
+        if let Some(last) = last.filter(|last| last.settles_at == verdict.settles_at) {
             return self.bytes.extend_from_slice(last.bytes.get(..last.len).unwrap_or_default());
         }
         let before = self.bytes.len();
-        self.result(&convert::ordinary_result(fact));
+        self.result(&convert::ordinary_result(verdict));
         let written = self.bytes.get(before..).unwrap_or_default();
         let mut bytes = [0; MOST];
         if let Some(place) = bytes.get_mut(..written.len()) {
             place.copy_from_slice(written);
-            let last = Some(Ordinary { settles_at: fact.settles_at, bytes, len: written.len() });
+            let last = Some(Ordinary { settles_at: verdict.settles_at, bytes, len: written.len() });
             let [quick, standard] = &mut self.last;
-            *if fact.cycle == Cycle::Quick { quick } else { standard } = last;
+            *if verdict.cycle == Cycle::Quick { quick } else { standard } = last;
         }
     }
 

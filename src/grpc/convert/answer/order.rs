@@ -5,8 +5,8 @@ use tonic_types::StatusExt as _;
 
 use super::{charge, cycle, duration, receipt, timestamp};
 use crate::{
-    domain::{OrderClassified, OrderReversed},
-    engine::Answer,
+    domain::{OrderClassified, OrderReversed, Verdict},
+    engine::{Answer, Classified},
     proto::v1,
 };
 
@@ -23,19 +23,19 @@ pub fn order_classified(answer: &Answer<OrderClassified>) -> v1::ClassifyOrderRe
 }
 
 /// The answer for one of many orders that is known for the first time, without its receipt.
-pub fn ordinary_result(fact: &OrderClassified) -> v1::OrderResult {
-    let (cycle, settles_at) = (cycle(fact.cycle).into(), Some(timestamp(fact.settles_at)));
+pub fn ordinary_result(verdict: &Verdict) -> v1::OrderResult {
+    let (cycle, settles_at) = (cycle(verdict.cycle).into(), Some(timestamp(verdict.settles_at)));
     v1::OrderResult { cycle, settles_at, ..v1::OrderResult::default() }
 }
 
 /// The answer for one of many orders, or why there is none.
-pub fn order_result(result: Result<&Answer<OrderClassified>, Status>, with_receipt: bool) -> v1::OrderResult {
+pub fn order_result(result: Result<&Classified, Status>, with_receipt: bool) -> v1::OrderResult {
     match result {
-        Ok(answer) => v1::OrderResult {
-            replayed: answer.replayed,
-            completed_at: with_receipt.then(|| timestamp(answer.fact.completed_at)),
-            receipt: with_receipt.then(|| receipt(&answer.fact.receipt)),
-            ..ordinary_result(&answer.fact)
+        Ok(Classified { verdict, replayed }) => v1::OrderResult {
+            replayed: *replayed,
+            completed_at: with_receipt.then(|| timestamp(verdict.completed_at)),
+            receipt: with_receipt.then(|| receipt(&verdict.receipt)),
+            ..ordinary_result(verdict)
         },
         Err(status) => v1::OrderResult { refusal: Some(refusal(&status)), ..v1::OrderResult::default() },
     }

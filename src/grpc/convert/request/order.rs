@@ -65,7 +65,7 @@ const MOST_ORDERS: usize = 8_192;
 /// `INVALID_FIELD` where none of them can be looked at; what is wrong with one of them is said in its place.
 pub fn manner(chunk: &Chunk) -> Result<Manner, Status> {
     let mut fields = Fields::default();
-    match chunk.len() {
+    match chunk.count() {
         0 => fields.blame("orders", "is missing"),
         1..=MOST_ORDERS => {}
         _ => fields.blame("orders", "has to have at most 8,192 entries"),

@@ -1,0 +1,58 @@
+//! The fields of a message, read by hand.
+
+/// The key of a field of up to number 15 that is a number.
+pub(crate) const fn number(field: u8) -> u8 {
+    field << 3
+}
+
+/// The key of a field of up to number 15 that is a text, bytes or a message.
+pub(crate) const fn message(field: u8) -> u8 {
+    field << 3 | 2
+}
+
+/// The rest of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The key of a field, if its number is below 16, or the first byte of whatever else it is.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    /// Takes a key, if it is the next one.
+    #[inline]
+    pub(crate) fn key_if(&mut self, key: u8) -> bool {
+        let next = self.0.split_first().filter(|(byte, _)| **byte == key);
+        next.map(|(_, rest)| self.0 = rest).is_some()
+    }
+
+    /// A number.
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.key()?;
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A text, bytes or a message.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.varint()?;
+        let (bytes, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+}
