@@ -86,9 +86,9 @@ impl Pace {
         self.sent == self.most || (now >= self.timing.until && self.due(now, 1) == 0)
     }
 
-    /// How long until the next message is due, where there is a schedule.
+    /// How long until the next message is due, where there is a schedule, and one is to come.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        let (first, apart) = self.schedule?;
+        let (first, apart) = self.schedule.filter(|_| !self.is_over(now))?;
         let next = first + Duration::from_secs_f64(apart * self.sent as f64);
         Some(next.min(self.timing.until).saturating_duration_since(now).max(FINEST))
     }

@@ -8,11 +8,10 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 
 use super::{
-    check::{Checker, Expected, Faults, scan},
+    check::{Checker, Expected, Faults, Span, scan},
     load::Sample,
     options::Plan,
     pace::Timing,
@@ -105,27 +104,15 @@ impl Recorder {
         (self.latencies, self.tally)
     }
 
-    /// Notes the answer to a message, or the reason why there is none.
-    pub(super) fn answered(
-        &mut self,
-        since: Instant,
-        now: Instant,
-        answer: Result<&Bytes, &str>,
-        method: Method,
-        sample: Option<&Sample>,
-    ) {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(reason) => return self.refused(since, now, reason),
-        };
-        self.measured(since, now);
+    /// Looks at the answer to a message: at its results, and at whether they are right if there is a sample.
+    pub(super) fn answer(&mut self, method: Method, answer: &[u8], sample: Option<&Sample>, span: Span) {
         let counted = scan(method, answer, &mut self.tally);
         if counted != self.per_message {
             let wrong = || format!("{counted} results for {} orders", self.per_message);
             self.tally.faults.add(wrong);
         }
         if let Some(sample) = sample {
-            self.checker.message(method, sample, answer, (since, now), &mut self.tally);
+            self.checker.message(method, sample, answer, span, &mut self.tally);
         }
     }
 
@@ -137,7 +124,7 @@ impl Recorder {
         answer: &ClassifyOrderResponse,
         sample: Option<(ClassifyOrderRequest, bool)>,
     ) {
-        self.measured(since, now);
+        self.measured(since, now, 1);
         self.tally.count(answer.cycle);
         if let Some((request, repeat)) = sample {
             self.checker.order(request, repeat, answer, (since, now), &mut self.tally);
@@ -146,7 +133,7 @@ impl Recorder {
 
     /// Notes that a message was refused.
     pub(super) fn refused(&mut self, since: Instant, now: Instant, reason: &str) {
-        self.measured(since, now);
+        self.measured(since, now, 1);
         *self.tally.refused.entry(reason.to_owned()).or_default() += self.per_message;
     }
 
@@ -161,11 +148,15 @@ impl Recorder {
         matches!((self.answers - 1).checked_rem(self.check_every), Some(0))
     }
 
-    fn measured(&mut self, since: Instant, now: Instant) {
-        self.progress.orders.fetch_add(self.per_message, Ordering::Relaxed);
+    /// Notes how long so many messages took that were sent together.
+    pub(super) fn measured(&mut self, since: Instant, now: Instant, messages: u64) {
+        if messages == 0 {
+            return;
+        }
+        self.progress.orders.fetch_add(self.per_message * messages, Ordering::Relaxed);
         if since >= self.timing.from && since < self.timing.until {
             let took = now.saturating_duration_since(since).as_nanos();
-            self.latencies.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
+            self.latencies.saturating_record_n(u64::try_from(took).unwrap_or(u64::MAX), messages);
         }
     }
 }

@@ -65,29 +65,36 @@ pub(super) struct Used {
     pub(super) disk_bytes: Option<i64>,
 }
 
-/// How things stand at a moment.
-struct Snapshot {
-    server: Option<Process>,
-    client_cpu: Duration,
+/// What is kept at a moment.
+struct Kept {
     journal_bytes: Option<u64>,
     disk_bytes: Option<u64>,
 }
 
-impl Snapshot {
-    fn take(target: &Target) -> Self {
-        let (journal_bytes, disk_bytes) = (target.journal_bytes(), target.disk_bytes());
-        Self { server: target.process(), client_cpu: own_cpu(), journal_bytes, disk_bytes }
+impl Kept {
+    fn by(target: &Target) -> Self {
+        Self { journal_bytes: target.journal_bytes(), disk_bytes: target.disk_bytes() }
     }
+}
 
+/// How things stand at a moment: what goes fast is asked for at that moment, and the rest just outside of the time that is measured.
+struct Snapshot {
+    server: Option<Process>,
+    client_cpu: Duration,
+    kept: Kept,
+}
+
+impl Snapshot {
     fn since(&self, before: &Self) -> Used {
         let both = self.server.zip(before.server);
         let grown = |now: u64, then: u64| i64::try_from(now).unwrap_or(i64::MAX).saturating_sub_unsigned(then);
+        let (now, then) = (&self.kept, &before.kept);
         Used {
             server_cpu: both.map(|(now, then)| now.cpu.saturating_sub(then.cpu)),
             client_cpu: self.client_cpu.saturating_sub(before.client_cpu),
             server_memory: both.map(|(now, then)| (now.memory, grown(now.memory, then.memory))),
-            journal_bytes: self.journal_bytes.zip(before.journal_bytes).map(|(now, then)| now.saturating_sub(then)),
-            disk_bytes: self.disk_bytes.zip(before.disk_bytes).map(|(now, then)| grown(now, then)),
+            journal_bytes: now.journal_bytes.zip(then.journal_bytes).map(|(now, then)| now.saturating_sub(then)),
+            disk_bytes: now.disk_bytes.zip(then.disk_bytes).map(|(now, then)| grown(now, then)),
         }
     }
 }
@@ -187,9 +194,13 @@ async fn watch(
     notes: &mut mpsc::Receiver<Noted>,
     gathered: &mut Gathered,
 ) -> Result<(Vec<(Duration, u64)>, Used), Failure> {
+    sleep_until((timing.from - COUNTDOWN).into()).await;
+    let kept = Kept::by(target);
     sleep_until(timing.from.into()).await;
-    let before = Snapshot::take(target);
-    let (started, first) = (Instant::now(), progress.orders());
+    let before = Snapshot { server: target.process(), client_cpu: own_cpu(), kept };
+    // Without a warm-up everything counts, also what was answered while this woke up.
+    let first = if timing.from == timing.begin { 0 } else { progress.orders() };
+    let started = Instant::now();
     let shown = bar((timing.until - timing.from).as_millis() as u64, "{bar:40} {msg}");
     let mut ticks = vec![(Duration::ZERO, 0)];
     let mut next = started + TICK;
@@ -206,7 +217,8 @@ async fn watch(
         show(&shown, &ticks);
         next += TICK;
     }
-    let used = Snapshot::take(target).since(&before);
+    let (server, client_cpu) = (target.process(), own_cpu());
+    let used = Snapshot { server, client_cpu, kept: Kept::by(target) }.since(&before);
     shown.finish_and_clear();
     Ok((ticks, used))
 }

@@ -88,9 +88,15 @@ impl Block {
         self.ends.len()
     }
 
-    /// Where a message ends.
-    pub(super) fn end_of(&self, message: usize) -> usize {
-        self.ends.get(message).map_or(self.bytes.len(), |end| *end as usize)
+    /// How many bytes all of them take.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many bytes the first ones take.
+    pub(super) fn len_of_first(&self, messages: usize) -> usize {
+        let last = messages.checked_sub(1).and_then(|last| self.ends.get(last));
+        last.map_or(0, |end| *end as usize)
     }
 
     /// Which orders were sent before.

@@ -161,11 +161,11 @@ pub(super) struct Source {
 impl Source {
     /// How many orders are encoded, and how many bytes they take.
     pub(super) fn prepared(&self) -> (u64, u64) {
-        let bytes = self.blocks.iter().map(|block| block.end_of(usize::MAX) as u64).sum();
+        let bytes = self.blocks.iter().map(|block| block.len() as u64).sum();
         (self.numbers.pool, bytes)
     }
 
-    /// The next messages, at most so many.
+    /// The next messages: at least one, and at most so many.
     pub(super) fn take(&mut self, most: u32) -> Batch {
         if self.current.is_empty() {
             self.next_block();
@@ -173,14 +173,12 @@ impl Source {
         let Some(block) = self.blocks.get(self.at.wrapping_sub(1)) else {
             return Batch { bytes: Bytes::new(), messages: 0, sample: None };
         };
-        let to_sample = self.to_sample();
+        let (to_sample, left) = (self.to_sample(), block.messages() - self.taken);
         let sampled = to_sample == 0;
-        let left = block.messages() - self.taken;
-        let wanted = if sampled { 1 } else { u64::from(most).min(to_sample).min(left as u64) };
+        let wanted = if sampled { 1 } else { u64::from(most.max(1)).min(to_sample).min(left as u64) };
         let messages = u32::try_from(wanted).unwrap_or(most);
-        let before = block.end_of(usize::MAX) - self.current.len();
-        let upto = block.end_of(self.taken + messages as usize - 1) - before;
-        let bytes = self.current.split_to(upto.min(self.current.len()));
+        let length = block.len_of_first(self.taken + messages as usize) - block.len_of_first(self.taken);
+        let bytes = self.current.split_to(length.min(self.current.len()));
         let sample = sampled.then(|| Sample {
             request: bytes.slice(PREFIX.min(bytes.len())..),
             repeats: Arc::clone(block.repeats()),

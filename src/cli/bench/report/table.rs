@@ -16,6 +16,9 @@ pub(in crate::cli::bench) fn table(plan: &Plan, figures: &Figures) -> String {
     rows.row("throughput", &format!("{} orders/s", count(figures.overall)));
     let windows = format!("{} median, {} to {}", count(figures.median()), count(slowest), count(fastest));
     rows.row("  by the second", &windows);
+    if let Some(rate) = plan.rate.filter(|rate| figures.overall < *rate as f64 * 0.98) {
+        rows.row("  asked for", &format!("{} orders/s: it falls behind", HumanCount(rate)));
+    }
     let of =
         if plan.chunk == 1 { "latency".to_owned() } else { format!("latency of {}", count(f64::from(plan.chunk))) };
     rows.row(&of, &latencies(figures));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::Engine as _;
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use http::HeaderMap;
 use prost::Message as _;
 use tonic::Code;
@@ -21,21 +21,25 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Takes a frame, and hands over each message that is complete.
-    pub(super) fn feed(&mut self, frame: Bytes, mut each: impl FnMut(&Bytes)) {
-        let mut frame = frame;
-        if !self.part.is_empty() {
-            self.part.extend_from_slice(&frame);
-            frame = self.part.split().freeze();
-        }
-        while let Some(length) = length(&frame).filter(|length| frame.len() >= PREFIX + length) {
-            frame.advance(PREFIX);
-            let message = frame.split_to(length);
-            each(&message);
-        }
-        if !frame.is_empty() {
-            self.part.extend_from_slice(&frame);
+    pub(super) fn feed(&mut self, frame: &[u8], each: impl FnMut(&[u8])) {
+        if self.part.is_empty() {
+            let left = cut(frame, each);
+            self.part.extend_from_slice(left);
+        } else {
+            self.part.extend_from_slice(frame);
+            let cut = self.part.len() - cut(&self.part, each).len();
+            self.part.advance(cut);
         }
     }
+}
+
+/// Hands over messages, and answers what is left behind them.
+fn cut(mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> &[u8] {
+    while let Some((message, rest)) = length(bytes).and_then(|length| bytes.get(PREFIX..)?.split_at_checked(length)) {
+        each(message);
+        bytes = rest;
+    }
+    bytes
 }
 
 /// How long the message is that begins here.
@@ -95,7 +99,7 @@ mod tests {
         for step in 1..=wire.len() {
             let (mut inbox, mut found) = (Inbox::default(), vec![]);
             for frame in wire.chunks(step) {
-                inbox.feed(Bytes::copy_from_slice(frame), |message| found.push(message.to_vec()));
+                inbox.feed(frame, |message| found.push(message.to_vec()));
             }
             assert_eq!(found, [b"one".to_vec(), vec![], b"three".to_vec()], "frames of {step}");
         }

@@ -1,23 +1,22 @@
-//! Calls, many at a time: an order each, or a chunk.
+//! Calls without a client in between: an order each, or a chunk.
 
 use std::{
-    future::poll_fn,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::uri::Authority;
-use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     WireError,
+    callers::{Caller, drive},
     light::{Link, Path},
     locked,
 };
 use crate::cli::bench::{
     load::{Batch, Source},
     options::{Mode, Plan},
-    pace::{Pace, Timer},
+    pace::Pace,
     record::{Method, Recorder},
 };
 
@@ -28,13 +27,6 @@ pub(in crate::cli::bench) struct Line {
     source: Source,
     in_flight: u32,
     scheduled: bool,
-}
-
-/// What the calls of a connection have in common.
-struct Shared {
-    feed: Mutex<(Pace, Source)>,
-    recorder: Arc<Mutex<Recorder>>,
-    method: Method,
 }
 
 impl Line {
@@ -50,72 +42,43 @@ impl Line {
 
     /// Calls until the pace is over, and everything is answered.
     pub(super) async fn drive(self, pace: Pace, recorder: Arc<Mutex<Recorder>>) -> Result<(), WireError> {
-        let shared = Arc::new(Shared { feed: Mutex::new((pace, self.source)), recorder, method: self.method });
-        let mut calls = JoinSet::new();
-        if self.scheduled {
-            dispatch(&self.link, &shared, self.in_flight, &mut calls).await?;
-        } else {
-            for _ in 0..self.in_flight {
-                calls.spawn(one_after_another(self.link.clone(), Arc::clone(&shared)));
-            }
-        }
-        while let Some(ended) = calls.join_next().await {
-            ended??;
-        }
-        Ok(())
+        let feed = Arc::new(Mutex::new((pace, self.source)));
+        drive(Light { link: self.link, method: self.method, feed, recorder }, self.in_flight, self.scheduled).await
     }
 }
 
-impl Shared {
-    /// The next message, and since when its answer is waited for; nothing if none is due.
-    fn next(&self, now: Instant) -> Option<(Batch, Instant)> {
+#[derive(Clone)]
+struct Light {
+    link: Link,
+    method: Method,
+    feed: Arc<Mutex<(Pace, Source)>>,
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+impl Caller for Light {
+    /// A message, and since when its answer is waited for.
+    type Due = (Batch, Instant);
+
+    fn next(&self, now: Instant) -> Option<Self::Due> {
         let (pace, source) = &mut *locked(&self.feed);
         (pace.due(now, 1) > 0).then(|| (source.take(1), pace.send(now)))
     }
 
-    async fn call(&self, link: &mut Link, batch: Batch, since: Instant) -> Result<(), WireError> {
-        let answer = link.call(batch.bytes).await?;
-        let answer = answer.as_ref().map_err(|refusal| refusal.reason.as_str());
-        locked(&self.recorder).answered(since, Instant::now(), answer, self.method, batch.sample.as_ref());
-        Ok(())
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        locked(&self.feed).0.wait(now)
     }
-}
 
-async fn one_after_another(mut link: Link, shared: Arc<Shared>) -> Result<(), WireError> {
-    while let Some((batch, since)) = shared.next(Instant::now()) {
-        shared.call(&mut link, batch, since).await?;
-    }
-    Ok(())
-}
-
-/// Begins a call whenever one is due, whatever became of those before.
-async fn dispatch(
-    link: &Link,
-    shared: &Arc<Shared>,
-    in_flight: u32,
-    calls: &mut JoinSet<Result<(), WireError>>,
-) -> Result<(), WireError> {
-    let mut timer = Timer::new().map_err(WireError::Timer)?;
-    let seats = Arc::new(Semaphore::new(in_flight as usize));
-    loop {
+    async fn call(&mut self, (batch, since): Self::Due) -> Result<(), WireError> {
+        let answer = self.link.call(batch.bytes).await?;
         let now = Instant::now();
-        while let Some((batch, since)) = shared.next(now) {
-            let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return Ok(()) };
-            let (mut link, shared) = (link.clone(), Arc::clone(shared));
-            calls.spawn(async move {
-                let ended = shared.call(&mut link, batch, since).await;
-                drop(seat);
-                ended
-            });
+        let mut recorder = locked(&self.recorder);
+        match answer {
+            Ok(answer) => {
+                recorder.measured(since, now, 1);
+                recorder.answer(self.method, &answer, batch.sample.as_ref(), (since, now));
+            }
+            Err(refusal) => recorder.refused(since, now, &refusal.reason),
         }
-        while let Some(ended) = calls.try_join_next() {
-            ended??;
-        }
-        let wait = {
-            let (pace, _) = &*locked(&shared.feed);
-            if pace.is_over(now) { None } else { pace.wait(now) }
-        };
-        let Some(wait) = wait else { return Ok(()) };
-        poll_fn(|cx| timer.poll_after(cx, wait)).await.map_err(WireError::Timer)?;
+        Ok(())
     }
 }

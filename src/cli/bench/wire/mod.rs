@@ -4,6 +4,7 @@
 //! has one runtime of a single thread for many connections.
 
 mod answers;
+mod callers;
 mod calls;
 mod generated;
 mod light;

@@ -132,24 +132,32 @@ impl Run {
                 },
             };
             body.flow_control().release_capacity(frame.len())?;
-            self.answered(frame);
+            self.answered(&frame);
             any = true;
         }
     }
 
-    fn answered(&mut self, frame: Bytes) {
+    fn answered(&mut self, frame: &[u8]) {
         let now = Instant::now();
         let mut recorder = locked(&self.recorder);
+        // Answers to messages that were sent together, and not noted yet.
+        let mut together = 0;
         let (sent, flying) = (&mut self.sent, &mut self.flying);
         self.inbox.feed(frame, |answer| {
             let Some(oldest) = sent.front_mut() else { return recorder.unasked() };
-            recorder.answered(oldest.since, now, Ok(answer), Method::Stream, oldest.sample.as_ref());
+            recorder.answer(Method::Stream, answer, oldest.sample.as_ref(), (oldest.since, now));
+            together += 1;
             *flying -= 1;
             oldest.messages -= 1;
             if oldest.messages == 0 {
+                recorder.measured(oldest.since, now, together);
+                together = 0;
                 sent.pop_front();
             }
         });
+        if let Some(oldest) = sent.front() {
+            recorder.measured(oldest.since, now, together);
+        }
     }
 
     /// Sends as many messages as may be.
@@ -183,7 +191,7 @@ impl Run {
     /// Whether it is time for the next message.
     fn timed_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, WireError> {
         let full = self.flying >= self.line.in_flight;
-        let Some(wait) = self.pace.wait(now).filter(|_| !full && !self.pace.is_over(now)) else { return Ok(false) };
+        let Some(wait) = self.pace.wait(now).filter(|_| !full) else { return Ok(false) };
         Ok(self.line.timer.poll_after(cx, wait).map_err(WireError::Timer)?.is_ready())
     }
 }
