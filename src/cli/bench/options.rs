@@ -29,6 +29,9 @@ pub(super) struct Options {
     /// Where the server that is started keeps its data, which then stays; by default in a directory that is thrown away.
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub(super) data_dir: Option<PathBuf>,
+    /// Load a server that decodes what it is sent and answers at once: shows what the wire costs, and this generator.
+    #[arg(long, conflicts_with_all = ["server", "data_dir"])]
+    pub(super) empty: bool,
     /// How orders are sent.
     #[arg(long, value_name = "MODE", default_value = "stream")]
     pub(super) mode: Mode,
@@ -94,7 +97,7 @@ pub(super) struct Options {
     #[arg(long)]
     pub(super) no_setup: bool,
     /// The share of answers that are read in full and checked. All are counted, refusals too.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0 / 64.0, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0 / 256.0, value_parser = share)]
     pub(super) check: f64,
     /// Do it so many times, and tell the median run too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1_000))]

@@ -115,6 +115,9 @@ impl Panel {
 fn throughput(picture: &mut String, figures: &Figures) -> fmt::Result {
     let panel = Panel::at(124.0, 220.0);
     panel.caption(picture, "Throughput, orders a second")?;
+    let median = figures.median();
+    let label = format!("median {}", count(median));
+    text(picture, (panel.x(1.0), panel.top - 16.0), "text-anchor='end' font-weight='600'", &label)?;
     let most = figures.ticks.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);
     let step = round_step(most / 4.0);
     let top = (most * 1.08 / step).ceil() * step;
@@ -127,17 +130,17 @@ fn throughput(picture: &mut String, figures: &Figures) -> fmt::Result {
         let at = f64::from(mark) * every;
         panel.column(picture, (at / seconds).min(1.0), &format!("{} s", trimmed(at)), false)?;
     }
-    let points: Vec<_> = figures.ticks.iter().map(|(at, rate)| (at / seconds, rate / top)).collect();
+    let first = figures.ticks.first().map(|(_, rate)| (0.0, *rate));
+    let points = first.into_iter().chain(figures.ticks.iter().copied());
+    let points: Vec<_> = points.map(|(at, rate)| (at / seconds, rate / top)).collect();
     panel.line(picture, &points, THROUGHPUT)?;
-    let (median, y) = (figures.median(), panel.y(figures.median() / top));
+    let y = panel.y(median / top);
     writeln!(
         picture,
         "<line x1='{:.1}' x2='{:.1}' y1='{y:.1}' y2='{y:.1}' stroke='{INK}' stroke-dasharray='3 4' stroke-opacity='0.6'/>",
         panel.left,
         panel.x(1.0)
-    )?;
-    let label = format!("median {}", count(median));
-    text(picture, (panel.x(1.0), y - 7.0), "text-anchor='end' font-weight='600'", &label)
+    )
 }
 
 /// Latency by percentile. Each step to the right leaves a tenth of the slower messages.
