@@ -16,6 +16,11 @@ const LARGEST_CHUNK: u32 = 8_192;
 /// How long to send before anything is measured, if nothing is said.
 const WARMUP: Duration = Duration::from_secs(1);
 
+/// How many orders are encoded ahead, at least and at most, if nothing is said.
+const POOL: (u64, u64) = (1 << 18, 1 << 22);
+/// How many orders a server may be behind with a schedule, all connections together: some seconds' work, and a bound to memory.
+const BEHIND: u32 = 4_000_000;
+
 /// What `tplus bench` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -46,7 +51,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_024))]
     pub(super) connections: Option<u32>,
     /// How many messages are on their way at once: calls in all, or messages a stream. By default 200 calls of one order, 16 of more; in a
-    /// stream 16 messages of 1,000 orders and more, and 1,000 of one. With --rate no bound but 65,536.
+    /// stream 16 messages of 1,000 orders and more, and 1,000 of one. With --rate 4 million orders in all: what is behind by more is sent late, which
+    /// its latency tells.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=65_536))]
     pub(super) in_flight: Option<u32>,
     /// How many threads send.
@@ -90,9 +96,10 @@ pub(super) struct Options {
     /// The same number gives the same orders. Meant for a server that has not seen them: known orders are answered as repeats.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// How many orders are encoded before the load. After as many, merchants and prices come again, with ids that are new.
-    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = value_parser!(u64).range(1..=1 << 30))]
-    pub(super) pool: u64,
+    /// How many orders are encoded before the load, some 50 bytes each; by default twice as many as merchants, 262,144 to 4,194,304. After as
+    /// many, merchants and prices come again, with ids that are new.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=1 << 30))]
+    pub(super) pool: Option<u64>,
     /// Put up no merchants: they are there, or none has a guarantee.
     #[arg(long)]
     pub(super) no_setup: bool,
@@ -201,7 +208,7 @@ impl Options {
         let chunk = self.chunk.unwrap_or(if one_by_one { 1 } else { 1_000 });
         let connections = self.connections.unwrap_or(if one_by_one { 4 } else { 1 });
         let in_flight = self.in_flight.unwrap_or_else(|| match self.mode {
-            _ if self.rate.is_some() => 65_536,
+            _ if self.rate.is_some() => (BEHIND / chunk / connections).clamp(16, 65_536),
             Mode::Stream => (16_000 / chunk).clamp(16, 1_000),
             Mode::Unary | Mode::Chunk if chunk == 1 => 200,
             Mode::Unary | Mode::Chunk => 16,
@@ -233,7 +240,7 @@ impl Options {
             late: self.late,
             receipts: self.receipts,
             seed,
-            pool: self.pool,
+            pool: self.pool.unwrap_or((2 * u64::from(self.merchants)).clamp(POOL.0, POOL.1)),
             check_every: if self.check > 0.0 { (1.0 / self.check).round().max(1.0) as u64 } else { 0 },
         })
     }

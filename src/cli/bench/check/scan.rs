@@ -12,31 +12,36 @@ const SEQUENCE: u8 = 0x08;
 
 /// Counts the results of an answer, and answers how many there are.
 pub(in crate::cli::bench) fn scan(method: Method, answer: &[u8], tally: &mut Tally) -> u64 {
-    let results = match method {
+    let key = match method {
         Method::Order => {
-            tally.result(answer);
+            let counted = Counted::of(answer, tally);
+            counted.add_to(tally);
             return 1;
         }
         Method::Chunk => 0x0a,
         Method::Stream => 0x12,
     };
-    let (mut rest, mut counted) = (answer, 0);
-    while let [key, value @ ..] = rest {
-        let Some((number, value)) = varint(value) else { break };
+    let (mut rest, mut all) = (answer, Counted::default());
+    while let Some((field, number, value)) = field(rest) {
         rest = value;
-        if *key == results {
-            let Some((result, behind)) = usize::try_from(number).ok().and_then(|length| value.split_at_checked(length))
-            else {
-                break;
-            };
-            tally.result(result);
+        if field == key {
+            let length = usize::try_from(number).unwrap_or(usize::MAX);
+            let Some((result, behind)) = value.split_at_checked(length) else { break };
+            all.add(Counted::of(result, tally));
             rest = behind;
-            counted += 1;
-        } else if *key != SEQUENCE {
+        } else if field != SEQUENCE {
             break;
         }
     }
-    counted
+    all.add_to(tally);
+    all.results
+}
+
+/// The key of the field that begins here, the number behind it, and what follows.
+fn field(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
+    let [key, value @ ..] = bytes else { return None };
+    let (number, rest) = varint(value)?;
+    Some((*key, number, rest))
 }
 
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -48,15 +53,40 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((number, rest))
 }
 
-impl Tally {
-    fn result(&mut self, result: &[u8]) {
+/// Results by what they say, while an answer is looked at.
+#[derive(Default)]
+struct Counted {
+    results: u64,
+    quick: u64,
+    standard: u64,
+}
+
+impl Counted {
+    /// A single result.
+    fn of(result: &[u8], tally: &mut Tally) -> Self {
         match result {
-            [CYCLE, 1, ..] => self.quick += 1,
-            [CYCLE, 2, ..] => self.standard += 1,
-            _ => self.unusual(result),
+            [CYCLE, 1, ..] => Self { results: 1, quick: 1, standard: 0 },
+            [CYCLE, 2, ..] => Self { results: 1, quick: 0, standard: 1 },
+            _ => {
+                tally.unusual(result);
+                Self { results: 1, quick: 0, standard: 0 }
+            }
         }
     }
 
+    const fn add(&mut self, other: Self) {
+        self.results += other.results;
+        self.quick += other.quick;
+        self.standard += other.standard;
+    }
+
+    const fn add_to(&self, tally: &mut Tally) {
+        tally.quick += self.quick;
+        tally.standard += self.standard;
+    }
+}
+
+impl Tally {
     fn unusual(&mut self, result: &[u8]) {
         match OrderResult::decode(result).map(|result| (result.refusal, result.cycle)) {
             Ok((Some(refusal), _)) => *self.refused.entry(refusal.reason).or_default() += 1,

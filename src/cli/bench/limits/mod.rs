@@ -139,7 +139,7 @@ fn plan(args: &Args, kind: &Kind) -> Plan {
         late: 0.0,
         receipts: false,
         seed: 1,
-        pool: 1 << 19,
+        pool: 1 << 18,
         check_every: 0,
     }
 }

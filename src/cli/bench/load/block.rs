@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use prost::{Message as _, encoding};
 
 use super::order::{Drawn, ID_DIGITS, id};
-use crate::cli::bench::options::Mode;
+use crate::{cli::bench::options::Mode, proto::v1::CompletedOrder};
 
 /// What stands before a message of gRPC: whether it is compressed, and its length.
 pub(in crate::cli::bench) const PREFIX: usize = 5;
@@ -45,11 +45,11 @@ pub(super) struct Repeat {
 impl Block {
     /// Encodes some orders, the first of which has this place in the pool; `sequence` is the number of the first message.
     pub(super) fn encode(shape: Shape, orders: &[Drawn], first: u32, sequence: u64) -> Self {
-        let mut bytes = BytesMut::with_capacity(orders.len() * 64);
+        let mut bytes = Vec::with_capacity(orders.len() * 64);
         let (mut ids, mut ends) = (Vec::with_capacity(orders.len()), vec![]);
         for (sequence, chunk) in (sequence..).zip(orders.chunks(shape.chunk)) {
             let start = bytes.len();
-            bytes.put_bytes(0, PREFIX);
+            bytes.extend_from_slice(&[0; PREFIX]);
             shape.message(&mut bytes, chunk, sequence, &mut ids);
             let length = u32::try_from(bytes.len() - start - PREFIX).unwrap_or_default();
             if let Some(prefix) = bytes.get_mut(start + 1..start + PREFIX) {
@@ -58,7 +58,7 @@ impl Block {
             ends.push(place(bytes.len()));
         }
         let repeats = (0..).zip(orders).filter_map(|(order, drawn)| Some(Repeat { order, of: drawn.repeat_of? }));
-        Self { bytes: bytes.freeze(), ends, ids, first, repeats: repeats.collect() }
+        Self { bytes: bytes.into(), ends, ids, first, repeats: repeats.collect() }
     }
 
     /// The messages with the ids of a lap, of which `base` is the number of the pool's first order. What was handed out before is written over if
@@ -106,24 +106,20 @@ impl Block {
 }
 
 impl Shape {
-    fn message(self, bytes: &mut BytesMut, orders: &[Drawn], sequence: u64, ids: &mut Vec<u32>) {
+    fn message(self, bytes: &mut Vec<u8>, orders: &[Drawn], sequence: u64, ids: &mut Vec<u32>) {
         let (field, receipts) = match self.mode {
-            Mode::Unary => return orders.iter().for_each(|drawn| order(bytes, drawn, ids)),
+            Mode::Unary => return orders.iter().for_each(|drawn| put(bytes, &drawn.order(), ids)),
             Mode::Chunk => (1, 2),
             Mode::Stream => {
                 encoding::uint64::encode(1, &sequence, bytes);
                 (2, 3)
             }
         };
-        let mut one = BytesMut::new();
         for drawn in orders {
-            let (mut within, before) = (Vec::with_capacity(1), one.len());
-            order(&mut one, drawn, &mut within);
+            let order = drawn.order();
             encoding::encode_key(field, encoding::WireType::LengthDelimited, bytes);
-            encoding::encode_varint((one.len() - before) as u64, bytes);
-            ids.extend(within.iter().map(|at| at + place(bytes.len())));
-            bytes.extend_from_slice(&one);
-            one.clear();
+            encoding::encode_varint(order.encoded_len() as u64, bytes);
+            put(bytes, &order, ids);
         }
         if self.receipts {
             encoding::bool::encode(receipts, &true, bytes);
@@ -133,10 +129,9 @@ impl Shape {
 
 /// Writes an order; a ClassifyOrderRequest of one has the same fields. Its id stands behind the merchant's, and each of them has a byte for the field
 /// and one for the length before it.
-fn order(bytes: &mut BytesMut, drawn: &Drawn, ids: &mut Vec<u32>) {
-    let order = drawn.order();
+fn put(bytes: &mut Vec<u8>, order: &CompletedOrder, ids: &mut Vec<u32>) {
     ids.push(place(bytes.len() + 2 + order.merchant_id.len() + 2));
-    bytes.extend_from_slice(&order.encode_to_vec());
+    order.encode_raw(bytes);
 }
 
 fn place(at: usize) -> u32 {

@@ -165,7 +165,7 @@ fn latency(picture: &mut String, figures: &Figures) -> fmt::Result {
     let points: Vec<_> = figures.curve.iter().map(|(times, nanos)| (across(*times), up(*nanos))).collect();
     panel.line(picture, &points, LATENCY)?;
     let told = [2.0_f64, 100.0, 1_000.0, 10_000.0].into_iter().zip([0, 2, 3, 4]);
-    for (times, place) in told.filter(|(times, _)| times.log10() < right * 0.97) {
+    for (times, place) in told.filter(|(times, _)| times.log10() < right * 0.9) {
         let nanos = figures.quantiles.get(place).copied().unwrap_or_default();
         panel.dot(picture, (across(times), up(nanos)), LATENCY, &time(nanos))?;
     }

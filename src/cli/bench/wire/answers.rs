@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use base64::Engine as _;
 use bytes::{Buf as _, BytesMut};
 use http::HeaderMap;
-use prost::Message as _;
+use prost::Message;
 use tonic::Code;
 use tonic_types::pb;
 
@@ -81,7 +81,7 @@ impl Refusal {
 /// The reason among the details of a status.
 fn told(details: &str) -> Option<String> {
     let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details.trim_end_matches('=')).ok()?;
-    let status = pb::Status::decode(bytes.as_slice()).ok()?;
+    let status: pb::Status = Message::decode(bytes.as_slice()).ok()?;
     let info = status.details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo"))?;
     Some(pb::ErrorInfo::decode(info.value.as_slice()).ok()?.reason)
 }

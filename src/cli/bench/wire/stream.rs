@@ -29,6 +29,9 @@ use crate::cli::bench::{
     record::{Method, Recorder},
 };
 
+/// The part of what is in flight that has to be answered before more is sent: waking up, and waking the server, cost more than small messages.
+const TOGETHER: u32 = 8;
+
 /// A stream that is ready.
 pub(in crate::cli::bench) struct Line {
     socket: Socket,
@@ -160,9 +163,13 @@ impl Run {
         }
     }
 
-    /// Sends as many messages as may be.
+    /// Sends as many messages as may be, once there is room for some together.
     fn send(&mut self, now: Instant) -> Result<bool, WireError> {
-        let mut due = self.pace.due(now, self.line.in_flight.saturating_sub(self.flying));
+        let room = self.line.in_flight.saturating_sub(self.flying);
+        if room < self.line.in_flight / TOGETHER {
+            return Ok(false);
+        }
+        let mut due = self.pace.due(now, room);
         let any = due > 0;
         while due > 0 {
             let batch = self.line.source.take(due);
@@ -190,7 +197,7 @@ impl Run {
 
     /// Whether it is time for the next message.
     fn timed_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, WireError> {
-        let full = self.flying >= self.line.in_flight;
+        let full = self.flying > self.line.in_flight - self.line.in_flight / TOGETHER;
         let Some(wait) = self.pace.wait(now).filter(|_| !full) else { return Ok(false) };
         Ok(self.line.timer.poll_after(cx, wait).map_err(WireError::Timer)?.is_ready())
     }
