@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status, Streaming,
-    codegen::tokio_stream::wrappers::ReceiverStream,
+    codegen::{BoxStream, tokio_stream::StreamExt as _},
     transport::{Server, server::TcpIncoming},
 };
 
@@ -21,8 +21,6 @@ use crate::{
 /// Windows as those of the real server.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 const STREAM_WINDOW: u32 = 1 << 20;
-/// How many answers of a stream may wait to be sent, as in the real server.
-const DEPTH: usize = 16;
 
 /// Serves until it is ended.
 pub(super) fn run() -> Result<(), Failure> {
@@ -85,23 +83,17 @@ impl OrderService for Empty {
         Ok(Response::new(ClassifyOrdersResponse { results: results(&request.get_ref().orders) }))
     }
 
-    type StreamClassifyOrdersStream = ReceiverStream<Result<StreamClassifyOrdersResponse, Status>>;
+    type StreamClassifyOrdersStream = BoxStream<StreamClassifyOrdersResponse>;
 
     async fn stream_classify_orders(
         &self,
         request: Request<Streaming<StreamClassifyOrdersRequest>>,
     ) -> Result<Response<Self::StreamClassifyOrdersStream>, Status> {
-        let mut chunks = request.into_inner();
-        let (answers, told) = mpsc::channel(DEPTH);
-        drop(tokio::spawn(async move {
-            while let Ok(Some(chunk)) = chunks.message().await {
-                let answer = StreamClassifyOrdersResponse { sequence: chunk.sequence, results: results(&chunk.orders) };
-                if answers.send(Ok(answer)).await.is_err() {
-                    return;
-                }
-            }
-        }));
-        Ok(Response::new(ReceiverStream::new(told)))
+        let answers = request.into_inner().map(|chunk| {
+            let chunk = chunk?;
+            Ok(StreamClassifyOrdersResponse { sequence: chunk.sequence, results: results(&chunk.orders) })
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn reverse_order(&self, _: Request<ReverseOrderRequest>) -> Result<Response<ReverseOrderResponse>, Status> {

@@ -96,6 +96,6 @@ impl<'a> Session<'a> {
 
 /// Figures of a disk that is none are worth little.
 fn warning(data: &Path) -> &'static str {
-    let in_memory = statfs(data).is_ok_and(|file_system| i64::from(file_system.f_type) == TMPFS);
+    let in_memory = statfs(data).is_ok_and(|file_system| file_system.f_type == TMPFS);
     if in_memory { " (which is memory and no disk: give --data-dir)" } else { "" }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{
     figures::Figures,
-    table::{count, heading, time},
+    table::{count, heading, time, with_unit},
 };
 use crate::cli::bench::options::Plan;
 
@@ -195,12 +195,7 @@ fn marks(low: f64, high: f64) -> Vec<u64> {
 
 /// A time that is round, without zeros behind the point.
 fn trimmed_time(nanos: u64) -> String {
-    let (value, unit) = match nanos {
-        ..1_000 => (nanos as f64, "ns"),
-        ..1_000_000 => (nanos as f64 / 1e3, "µs"),
-        ..1_000_000_000 => (nanos as f64 / 1e6, "ms"),
-        _ => (nanos as f64 / 1e9, "s"),
-    };
+    let (value, unit) = with_unit(nanos);
     format!("{} {unit}", trimmed(value))
 }
 

@@ -112,13 +112,7 @@ fn cpu(figures: &Figures) -> String {
 
 /// With three digits and a unit.
 pub(in crate::cli::bench) fn time(nanos: u64) -> String {
-    let nanos = nanos as f64;
-    let (value, unit) = match nanos {
-        ..1e3 => (nanos, "ns"),
-        ..1e6 => (nanos / 1e3, "µs"),
-        ..1e9 => (nanos / 1e6, "ms"),
-        _ => (nanos / 1e9, "s"),
-    };
+    let (value, unit) = with_unit(nanos);
     let digits = if value >= 100.0 || unit == "ns" {
         0
     } else if value >= 10.0 {
@@ -127,6 +121,17 @@ pub(in crate::cli::bench) fn time(nanos: u64) -> String {
         2
     };
     format!("{value:.digits$} {unit}")
+}
+
+/// In the largest unit of which there is one.
+pub(super) fn with_unit(nanos: u64) -> (f64, &'static str) {
+    let nanos = nanos as f64;
+    match nanos {
+        ..1e3 => (nanos, "ns"),
+        ..1e6 => (nanos / 1e3, "µs"),
+        ..1e9 => (nanos / 1e6, "ms"),
+        _ => (nanos / 1e9, "s"),
+    }
 }
 
 /// A whole number with its thousands told apart.

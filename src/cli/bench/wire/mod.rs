@@ -59,7 +59,7 @@ pub(super) enum WireError {
 /// A connection with all it will send, before the run begins.
 pub(super) enum Line {
     /// Messages of a stream.
-    Stream(stream::Line),
+    Stream(Box<stream::Line>),
     /// Calls.
     Calls(calls::Line),
     /// Calls of the generated client.
@@ -92,7 +92,7 @@ impl Line {
         let source = load.source(plan, run, connection);
         let (orders, bytes) = source.prepared();
         let line = match plan.mode {
-            Mode::Stream => Self::Stream(stream::Line::open(authority, plan, source).await?),
+            Mode::Stream => Self::Stream(Box::new(stream::Line::open(authority, plan, source).await?)),
             Mode::Unary | Mode::Chunk => Self::Calls(calls::Line::open(authority, plan, source).await?),
         };
         Ok((line, Prepared { orders, bytes }))
