@@ -136,3 +136,58 @@ impl Timer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BETWEEN: Duration = Duration::from_millis(10);
+
+    /// A message every 10 ms for a second, from a begin on that is answered too.
+    fn pace(scheduled: bool, most: u64) -> (Pace, Instant) {
+        let begin = Instant::now();
+        let timing = Timing { begin, from: begin, until: begin + Duration::from_secs(1) };
+        let schedule = scheduled.then(|| (begin, BETWEEN.as_secs_f64()));
+        (Pace { timing, schedule, sent: 0, most }, begin)
+    }
+
+    #[test]
+    fn without_a_schedule_there_is_always_one_more_until_the_end() {
+        let (mut pace, begin) = pace(false, 3);
+        assert_eq!(pace.due(begin, 2), 2);
+        assert!(pace.all_at_once(2));
+        assert_eq!(pace.due(begin, 2), 1);
+        assert_eq!(pace.due(begin + Duration::from_secs(1), 1), 0);
+        assert_eq!(pace.send(begin + BETWEEN), begin + BETWEEN);
+        assert!(pace.is_over(begin));
+        assert_eq!(pace.wait(begin), None);
+    }
+
+    #[test]
+    fn with_a_schedule_a_late_message_is_waited_for_since_it_was_due() {
+        let (mut pace, begin) = pace(true, u64::MAX);
+        assert_eq!(pace.due(begin, 9), 1);
+        assert_eq!(pace.send(begin), begin);
+        assert_eq!(pace.due(begin, 9), 0);
+        assert_eq!(pace.wait(begin), Some(BETWEEN));
+        let stalled = begin + BETWEEN * 7 / 2;
+        assert_eq!(pace.due(stalled, 9), 3);
+        assert!(!pace.all_at_once(3));
+        assert_eq!(pace.send(stalled), begin + BETWEEN);
+        assert_eq!(pace.send(stalled), begin + BETWEEN * 2);
+    }
+
+    #[test]
+    fn what_was_due_before_the_end_is_sent_after_it() {
+        let (mut pace, begin) = pace(true, u64::MAX);
+        let after = begin + Duration::from_secs(5);
+        assert!(!pace.is_over(after));
+        let due = pace.due(after, u32::MAX);
+        assert!((100..=101).contains(&due), "{due}");
+        for _ in 0..due {
+            pace.send(after);
+        }
+        assert!(pace.is_over(after));
+        assert_eq!(pace.wait(after), None);
+    }
+}

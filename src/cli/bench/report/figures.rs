@@ -139,3 +139,23 @@ fn curve(outcome: &Outcome) -> Vec<(f64, u64)> {
         .map(|times| (times, latencies.value_at_quantile(1.0 - 1.0 / times)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        for (figures, middle) in [(&[][..], 0.0), (&[3.0], 3.0), (&[5.0, 1.0], 3.0), (&[9.0, 1.0, 2.0], 2.0)] {
+            assert!((median(figures) - middle).abs() < 1e-9, "{figures:?}");
+        }
+    }
+
+    #[test]
+    fn windows_are_seconds_where_there_are_any() {
+        let ticks = |count: u64| (0..=count).map(|tick| (TICK * tick as u32, tick * 100)).collect::<Vec<_>>();
+        assert_eq!(windows(&ticks(25)), [1_000.0, 1_000.0]);
+        assert_eq!(windows(&ticks(3)), [1_000.0; 3]);
+        assert!(windows(&ticks(0)).is_empty());
+    }
+}
