@@ -5,23 +5,21 @@ use std::collections::{HashMap, hash_map::Entry as Slot};
 use prost::Message as _;
 
 use super::{
-    Clock, Entry, HistoryError, Kind, ReleaseEnd, ReleaseRow, Sums,
-    keys::{self, Dated, Number},
+    Balances, Clock, HistoryError, ReleaseEnd, ReleaseRow, Sums,
+    ids::{self, Id},
+    keys::{self, Number, Tree},
+    pack::{MOST_RECORDS, Noted, Packed, pack_record},
+    record::{RawFacts, Read, Says, event},
     rows,
-    states::{State, States},
-    trees::Trees,
+    states::{Place, State, States},
+    trees::{Ledger, Trees, View},
 };
 use crate::{
-    codec::{Fingerprint, Malformed, decode_event, decode_policy, decode_standing, encode_merchant, encode_standing},
-    domain::{Cycle, Day, Event, Fact, MerchantId, Money, Release, Timeline, Timestamp},
+    codec::{Fingerprint, Malformed, decode_policy, decode_standing, encode_standing},
+    domain::{Cycle, Day, Event, Fact, Key, Merchant, MerchantId, Money, Release, Timeline, Timestamp},
     journal::Lsn,
-    proto::journal::{
-        self as pb, HistoryId, HistoryPolicy, HistoryRecord, MerchantFacts, PolicySet, Record, record::Body,
-    },
+    proto::journal::{HistoryPolicy, HistoryStanding, PolicySet},
 };
-
-/// How many facts lie between two snapshots of a merchant.
-pub(super) const SNAPSHOT_EVERY: u64 = 64;
 
 /// What is worked on: the files as they are, and what is known of them in memory.
 pub(super) struct Desk<'a> {
@@ -31,31 +29,26 @@ pub(super) struct Desk<'a> {
     pub(super) timeline: &'a mut Option<Timeline>,
 }
 
-/// The rows of a batch. Those of `ids`, `releases`, `days` and `quick` are read once and written once, however many facts change
-/// them.
+/// The rows of a batch. Those of standings, releases and days are read once and written once, however many facts change them.
 #[derive(Default)]
 pub(super) struct Draft {
-    pub(super) touched: HashMap<MerchantId, State>,
-    pub(super) entries: Vec<([u8; 12], Vec<u8>)>,
-    pub(super) snapshots: Vec<([u8; 12], Vec<u8>)>,
-    pub(super) ids: HashMap<Fingerprint, HistoryId>,
-    pub(super) later: Vec<([u8; 20], [u8; 8])>,
-    pub(super) dates: Vec<([u8; 21], [u8; 0])>,
-    pub(super) kinds: Vec<([u8; 13], [u8; 0])>,
-    pub(super) releases: HashMap<[u8; 12], ReleaseRow>,
-    pub(super) events: Vec<([u8; 8], Vec<u8>)>,
-    pub(super) policies: Vec<([u8; 8], Vec<u8>)>,
+    /// The merchants that it is about; what is written about each lies with its state.
+    pub(super) touched: Vec<Place>,
+    pub(super) ids: Vec<Id>,
+    pub(super) standings: HashMap<Fingerprint, HistoryStanding>,
+    pub(super) later: Vec<([u8; 21], [u8; 8])>,
+    pub(super) releases: HashMap<(Number, u64), ReleaseRow>,
+    pub(super) events: Vec<(Lsn, Vec<u8>)>,
+    pub(super) policies: Vec<(u64, Vec<u8>)>,
     pub(super) days: HashMap<(Clock, Day), Sums>,
     pub(super) quick: HashMap<(Day, Number), Money>,
     /// Merchants that were opened, with their numbers.
     pub(super) opened: Vec<(MerchantId, Number)>,
-    /// How many merchants there are.
-    pub(super) merchants: u64,
-    /// How many facts there are.
-    pub(super) facts: u64,
-    /// The last record, and a hash of it.
-    pub(super) applied: Lsn,
-    pub(super) last_record: [u8; 32],
+    /// How far the history is with it.
+    pub(super) ledger: Ledger,
+    /// The ids of the batch, as far as they were looked for.
+    found: HashMap<u128, u64>,
+    looked: usize,
 }
 
 /// What a fact is part of.
@@ -66,177 +59,162 @@ struct Whole<'a> {
 }
 
 impl Draft {
-    /// Nothing yet, behind a record.
-    pub(super) fn behind(applied: Lsn, merchants: u64, facts: u64) -> Self {
-        Self { merchants, facts, applied, ..Self::default() }
+    /// Nothing yet, behind what there is.
+    pub(super) fn behind(ledger: Ledger) -> Self {
+        Self { ledger, ..Self::default() }
     }
 
     /// Adds the next record.
     pub(super) fn add(&mut self, desk: &mut Desk<'_>, lsn: Lsn, bytes: &[u8]) -> Result<(), HistoryError> {
-        if lsn != self.applied.next() {
-            return Err(HistoryError::Journal(format!("position {lsn} came behind position {}", self.applied)));
+        let applied = self.ledger.applied;
+        if lsn != applied.next() {
+            return Err(HistoryError::Journal(format!("position {lsn} came behind position {applied}")));
         }
-        let record = Record::decode(bytes)?;
-        let whole = Whole { lsn, recorded_at: Timestamp::from_micros(record.recorded_at), caller: &record.caller };
-        let row = match record.body.ok_or_else(|| Malformed::missing("body"))? {
-            Body::Merchant(facts) => self.add_facts(desk, &whole, facts)?,
-            Body::PolicySet(set) => self.add_policy(desk, &whole, set)?,
-            Body::ClockLease(_) | Body::ClockAdvanced(_) => HistoryRecord::default(),
+        let Read { recorded_at, caller, says } = Read::of(bytes)?;
+        let whole = Whole { lsn, recorded_at, caller };
+        let packed = match says {
+            Says::Facts(merchant, facts) => self.add_facts(desk, &whole, merchant, facts)?,
+            Says::Policy(set) => self.add_policy(desk, &whole, *set)?,
+            Says::Nothing => Packed::Nothing,
         };
-        self.events.push((keys::lsn(lsn), row.encode_to_vec()));
-        self.applied = lsn;
-        self.last_record = *blake3::hash(bytes).as_bytes();
+        match self.events.last_mut() {
+            Some((first, row)) if lsn.get() - first.get() < MOST_RECORDS => pack_record(row, packed),
+            _ => {
+                let mut row = Vec::with_capacity(if lsn == applied { 2_048 } else { 16 });
+                pack_record(&mut row, packed);
+                self.events.push((lsn, row));
+            }
+        }
+        self.ledger.applied = lsn;
         Ok(())
     }
 
-    fn add_policy(
-        &mut self,
-        desk: &mut Desk<'_>,
-        whole: &Whole<'_>,
-        set: PolicySet,
-    ) -> Result<HistoryRecord, HistoryError> {
+    fn add_policy(&mut self, desk: &mut Desk<'_>, whole: &Whole<'_>, set: PolicySet) -> Result<Packed, HistoryError> {
         let in_force = decode_policy(set.clone())?;
-        let policy_version = in_force.version;
+        let version = in_force.version;
         match &mut *desk.timeline {
             Some(timeline) => timeline.push(in_force),
             none => *none = Some(Timeline::new(in_force)),
         }
         let (lsn, recorded_at) = (whole.lsn.get(), whole.recorded_at.micros());
         let row = HistoryPolicy { policy: Some(set), lsn, recorded_at };
-        self.policies.push((policy_version.to_be_bytes(), row.encode_to_vec()));
-        Ok(HistoryRecord { policy_version, ..HistoryRecord::default() })
+        self.policies.push((version, row.encode_to_vec()));
+        Ok(Packed::Policy(version))
     }
 
     fn add_facts(
         &mut self,
         desk: &mut Desk<'_>,
         whole: &Whole<'_>,
-        facts: MerchantFacts,
-    ) -> Result<HistoryRecord, HistoryError> {
-        let id = MerchantId::parse(&facts.merchant_id).map_err(|error| Malformed(error.to_string()))?;
-        let mut state = self.take(desk, &id)?;
+        merchant: &str,
+        facts: &[u8],
+    ) -> Result<Packed, HistoryError> {
+        let next = Number::try_from(self.ledger.merchants + 1);
+        let next = next.map_err(|_| Malformed("too many merchants".to_owned()))?;
+        let (place, is_new) = desk.states.place(merchant, next, || desk.trees.view())?;
+        let state = desk.states.at(place);
+        if is_new {
+            self.ledger.merchants += 1;
+            self.opened.push((state.id.clone(), next));
+        }
+        if state.sheet.is_none() {
+            state.sheet = Some(Box::default());
+            self.touched.push(place);
+            desk.states.use_now(place);
+        }
+        let timeline = desk.timeline.as_ref();
+        let timeline = timeline.ok_or_else(|| Malformed("a fact before the first policy".to_owned()))?;
+        let state = desk.states.at(place);
         let (merchant, first) = (state.number, state.merchant.facts() + 1);
-        let count = facts.facts.len();
-        for (index, fact) in (0..).zip(facts.facts) {
-            self.add_fact(desk, whole, &id, &mut state, (index, decode_event(fact)?))?;
+        let (mut facts, mut count) = (RawFacts::of(facts), 0);
+        while let Some(raw) = facts.next()? {
+            let work = Work { trees: desk.trees, key: desk.key, timeline };
+            self.add_fact(&work, whole, state, (count, raw))?;
+            count += 1;
         }
-        state.lsn = whole.lsn;
-        self.facts += count as u64;
-        self.touched.insert(id, state);
-        let count = u32::try_from(count).map_err(|_| Malformed("a record of too many facts".to_owned()))?;
-        Ok(HistoryRecord { merchant, first, count, policy_version: 0 })
-    }
-
-    /// Takes a state out of the batch, memory or the files, or opens a merchant.
-    fn take(&mut self, desk: &mut Desk<'_>, id: &MerchantId) -> Result<State, HistoryError> {
-        if let Some(state) = self.touched.remove(id).or_else(|| desk.states.take(id)) {
-            return Ok(state);
-        }
-        if let Some(state) = State::load(desk.trees, id)? {
-            return Ok(state);
-        }
-        self.merchants += 1;
-        let number = Number::try_from(self.merchants).map_err(|_| Malformed("too many merchants".to_owned()))?;
-        self.opened.push((id.clone(), number));
-        Ok(State::new(number))
+        self.ledger.facts += u64::from(count);
+        Ok(Packed::Facts { merchant, first, count })
     }
 
     fn add_fact(
         &mut self,
-        desk: &mut Desk<'_>,
+        work: &Work<'_>,
         whole: &Whole<'_>,
-        id: &MerchantId,
         state: &mut State,
-        (index, event): (u32, Event),
+        (index, raw): (u32, &[u8]),
     ) -> Result<(), HistoryError> {
+        let event = event(raw)?;
+        let days = [event.effective_at, whole.recorded_at].map(|at| work.timeline.day_of(at));
+        if state.days.is_some_and(|before| before != days) {
+            self.add_sums(state);
+        }
+        state.days = Some(days);
         let before = moves_releases(&event.fact).then(|| state.merchant.releases().to_vec());
         state.merchant.apply(&event);
-        let number = state.merchant.facts();
         if let Some(before) = before {
-            self.compare_releases(desk.trees, state, &before, &event)?;
+            self.compare_releases(work, (state.number, &state.merchant), &before, &event)?;
         }
-        self.add_sums(desk, whole, state, &event)?;
-        self.add_known(desk, id, (state.number, number), &event.fact)?;
-        self.arrange(state.number, number, &event.fact);
+        self.add_known(work, (&state.id, state.number, state.merchant.facts()), &event.fact)?;
         self.add_quick(state.number, &event.fact);
-        if number.is_multiple_of(SNAPSHOT_EVERY) {
-            let snapshot = encode_merchant(id, &state.merchant, whole.lsn).encode_to_vec();
-            self.snapshots.push((keys::fact(state.number, number), snapshot));
+        let balances = Balances::of(&state.merchant);
+        let Whole { lsn, recorded_at, caller } = *whole;
+        if let Some(sheet) = &mut state.sheet {
+            let noted = Noted { lsn, index, recorded_at, caller, event: &event, raw, balances };
+            sheet.add(&state.id, &state.merchant, &noted);
         }
-        let entry = Entry {
-            merchant: id.clone(),
-            number,
-            event,
-            recorded_at: whole.recorded_at,
-            caller: whole.caller.to_owned(),
-            lsn: whole.lsn,
-            index,
-            balances: state.sums.balances,
-        };
-        self.entries.push((keys::fact(state.number, number), rows::encode_entry(&entry)));
         Ok(())
     }
 
-    /// What the fact changed counts for its days by both clocks.
-    fn add_sums(
-        &mut self,
-        desk: &Desk<'_>,
-        whole: &Whole<'_>,
-        state: &mut State,
-        event: &Event,
-    ) -> Result<(), HistoryError> {
-        let timeline = desk.timeline.as_ref();
-        let timeline = timeline.ok_or_else(|| Malformed("a fact before the first policy".to_owned()))?;
+    /// What changed since the sums were told last counts for the days on which it did, by both clocks.
+    pub(super) fn add_sums(&mut self, state: &mut State) {
+        let Some([effective, recorded]) = state.days.take() else { return };
         let after = Sums::of(&state.merchant);
         let mut change = after.clone();
         change.subtract(&state.sums);
         state.sums = after;
-        for (clock, at) in [(Clock::Effective, event.effective_at), (Clock::Recorded, whole.recorded_at)] {
-            self.days.entry((clock, timeline.day_of(at))).or_default().add(&change);
+        for key in [(Clock::Effective, effective), (Clock::Recorded, recorded)] {
+            self.days.entry(key).or_default().add(&change);
         }
-        Ok(())
     }
 
     /// What the fact makes known, and what it makes of an earlier one.
     fn add_known(
         &mut self,
-        desk: &Desk<'_>,
-        id: &MerchantId,
-        (merchant, number): (Number, u64),
+        work: &Work<'_>,
+        (id, merchant, number): (&MerchantId, Number, u64),
         fact: &Fact,
     ) -> Result<(), HistoryError> {
         if let Some(key) = fact.key() {
-            let known = HistoryId { merchant, number, standing: None, later: 0 };
-            self.ids.insert(Fingerprint::of(desk.key, id, key), known);
+            let fingerprint = Fingerprint::of(work.key, id, key).get();
+            self.ids.push(Id { fingerprint, merchant, number });
         }
         let Some(subject) = fact.subject() else { return Ok(()) };
-        let known = match self.ids.entry(Fingerprint::of(desk.key, id, subject)) {
-            Slot::Occupied(known) => known.into_mut(),
-            Slot::Vacant(place) => {
-                let row = desk.trees.ids.get(keys::id(*place.key()))?;
-                let row = row.ok_or_else(|| Malformed(format!("merchant {id}: {subject:?} was never decided")))?;
-                place.insert(HistoryId::decode(&*row)?)
-            }
-        };
+        let fingerprint = Fingerprint::of(work.key, id, subject);
+        if !self.standings.contains_key(&fingerprint) {
+            let standing = self.standing(work, fingerprint)?;
+            self.standings.insert(fingerprint, standing.ok_or_else(|| unknown(id, subject))?);
+        }
+        let known = self.standings.get_mut(&fingerprint).ok_or_else(|| unknown(id, subject))?;
         known.standing = encode_standing(decode_standing(known.standing).after(fact));
         known.later += 1;
         self.later.push((keys::later(merchant, known.number, number), known.later.to_be_bytes()));
         Ok(())
     }
 
-    /// Orders are found by settlement date, and everything but classified orders by kind.
-    fn arrange(&mut self, merchant: Number, number: u64, fact: &Fact) {
-        let dated = match (fact, fact.order()) {
-            (_, Some(order)) => Some((Dated::Orders, order.settles_at)),
-            (Fact::ProfitSettled(fact), _) => Some((Dated::Settlements, fact.settles_at)),
-            _ => None,
-        };
-        if let Some((dated, at)) = dated {
-            self.dates.push((keys::date(merchant, dated, at, number), []));
+    /// How an earlier fact stands before this batch; none if it was never decided.
+    fn standing(&mut self, work: &Work<'_>, of: Fingerprint) -> Result<Option<HistoryStanding>, HistoryError> {
+        for id in self.ids.get(self.looked..).unwrap_or_default() {
+            self.found.insert(id.fingerprint, id.number);
         }
-        let kind = Kind::of(fact);
-        if kind != Kind::OrderClassified {
-            self.kinds.push((keys::kind(merchant, kind, number), []));
+        self.looked = self.ids.len();
+        let new = |number| HistoryStanding { number, standing: None, later: 0 };
+        if let Some(number) = self.found.get(&of.get()) {
+            return Ok(Some(new(*number)));
+        }
+        let view = work.trees.view()?;
+        match view.get(keys::standing(of))? {
+            Some(row) => Ok(Some(HistoryStanding::decode(&*row)?)),
+            None => Ok(ids::find(&view, of)?.map(|id| new(id.number))),
         }
     }
 
@@ -259,18 +237,18 @@ impl Draft {
     /// What became of the releases that there were, and which there are now.
     fn compare_releases(
         &mut self,
-        trees: &Trees,
-        state: &State,
+        work: &Work<'_>,
+        (of, merchant): (Number, &Merchant),
         before: &[Release],
         event: &Event,
     ) -> Result<(), HistoryError> {
-        let (merchant, after) = (state.number, state.merchant.releases());
+        let after = merchant.releases();
         for old in before {
             let left = after.iter().find(|release| release.number == old.number).map(|release| release.amount);
             if left == Some(old.amount) {
                 continue;
             }
-            let row = self.release(trees, merchant, old.number)?;
+            let row = self.release(work.trees, of, old.number)?;
             let completed = matches!(&event.fact, Fact::ReleaseCompleted(fact) if fact.number == old.number);
             match left {
                 Some(left) => row.left = left,
@@ -289,33 +267,41 @@ impl Draft {
                 left: new.amount,
                 created_at: new.created_at,
                 due_at: new.due_at,
-                created_by: state.merchant.facts(),
+                created_by: merchant.facts(),
                 end: None,
             };
-            self.releases.insert(keys::fact(merchant, new.number), row);
+            self.releases.insert((of, new.number), row);
         }
         Ok(())
     }
 
-    fn release(&mut self, trees: &Trees, merchant: Number, number: u64) -> Result<&mut ReleaseRow, HistoryError> {
-        match self.releases.entry(keys::fact(merchant, number)) {
+    fn release(&mut self, trees: &Trees, of: Number, number: u64) -> Result<&mut ReleaseRow, HistoryError> {
+        match self.releases.entry((of, number)) {
             Slot::Occupied(row) => Ok(row.into_mut()),
             Slot::Vacant(place) => {
-                let row = trees.releases.get(place.key())?;
+                let row = trees.rows.get(keys::numbered(Tree::Releases, of, number))?;
                 let row = row.ok_or_else(|| HistoryError::damaged("a release that was never created"))?;
                 Ok(place.insert(rows::decode_release(number, &row)?))
             }
         }
     }
 
-    /// The heads of the merchants that it touches.
-    pub(super) fn heads(&self) -> Vec<([u8; 4], Vec<u8>)> {
-        let head = |(id, state): (&MerchantId, &State)| {
-            let head: pb::CheckpointMerchant = encode_merchant(id, &state.merchant, state.lsn);
-            (keys::merchant(state.number), head.encode_to_vec())
-        };
-        self.touched.iter().map(head).collect()
+    /// What is to be moved among the ids because of those that are new.
+    pub(super) fn ids(&mut self, view: &View) -> Result<ids::Change, HistoryError> {
+        let ids = std::mem::take(&mut self.ids);
+        ids::Change::of(view, ids, self.ledger.applied.get(), &mut self.ledger.cursors)
     }
+}
+
+/// What adding a fact looks at beside its merchant.
+struct Work<'a> {
+    trees: &'a Trees,
+    key: [u8; 16],
+    timeline: &'a Timeline,
+}
+
+fn unknown(id: &MerchantId, subject: Key<'_>) -> HistoryError {
+    Malformed(format!("merchant {id}: {subject:?} was never decided")).into()
 }
 
 /// Whether a fact may create, shorten or end releases.

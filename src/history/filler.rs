@@ -11,9 +11,10 @@ use prost::Message as _;
 use super::{
     HistoryError,
     draft::{Desk, Draft},
+    keys::Tree,
     shared::Shared,
     states::States,
-    trees::{Trees, meta},
+    trees::{Ledger, Trees},
 };
 use crate::{
     codec::decode_policy,
@@ -34,9 +35,7 @@ pub(super) struct Filler {
     follower: Follower,
     states: States,
     timeline: Option<Timeline>,
-    merchants: u64,
-    facts: u64,
-    applied: Lsn,
+    ledger: Ledger,
     durable: Lsn,
     synced: Instant,
 }
@@ -64,18 +63,16 @@ impl Filler {
     /// Takes up the files where they are. Once it is there they are in use, and not marked as whole.
     pub(super) fn new(shared: &Arc<Shared>, journal: &Journal) -> Result<Self, HistoryError> {
         let trees = shared.trees()?;
-        trees.meta.remove(meta::CLEAN)?;
+        trees.mark_used()?;
         trees.db.persist(PersistMode::SyncAll)?;
-        let applied = trees.applied()?;
+        let ledger = trees.ledger()?;
         Ok(Self {
             shared: Arc::clone(shared),
-            follower: journal.follow(applied.next()),
+            follower: journal.follow(ledger.applied.next()),
             states: States::new(shared.options.cached_merchants),
             timeline: timeline(&trees)?,
-            merchants: trees.number(meta::MERCHANTS)?,
-            facts: trees.number(meta::FACTS)?,
-            applied,
-            durable: applied,
+            durable: ledger.applied,
+            ledger,
             synced: Instant::now(),
             trees,
         })
@@ -83,14 +80,14 @@ impl Filler {
 
     /// Goes on until a position is applied.
     pub(super) fn catch_up(&mut self, to: Lsn) -> Result<(), Stop> {
-        let (began, from) = (Instant::now(), self.applied);
+        let (began, from) = (Instant::now(), self.ledger.applied);
         let mut told = began;
-        while self.applied < to {
+        while self.ledger.applied < to {
             self.step()?;
             if told.elapsed() >= TOLD_EVERY {
                 told = Instant::now();
-                let rate = (self.applied.get() - from.get()) as f64 / began.elapsed().as_secs_f64();
-                let (applied, to) = (self.applied.get(), to.get());
+                let (applied, to) = (self.ledger.applied.get(), to.get());
+                let rate = (applied - from.get()) as f64 / began.elapsed().as_secs_f64();
                 tracing::info!(applied, to, records_per_second = rate.round(), "the history catches up");
             }
         }
@@ -118,7 +115,7 @@ impl Filler {
         if !runs.is_empty() {
             self.apply(&runs)?;
         }
-        if self.durable < self.applied && self.synced.elapsed() >= self.shared.options.sync_every {
+        if self.durable < self.ledger.applied && self.synced.elapsed() >= self.shared.options.sync_every {
             self.sync()?;
         }
         Ok(())
@@ -135,7 +132,7 @@ impl Filler {
         let began = Instant::now();
         let (mut bytes, mut runs) = (first.record_bytes(), vec![first]);
         runs.retain(|run| !run.is_empty());
-        while !runs.is_empty() && bytes < most && !self.shared.is_awaited(self.applied) {
+        while !runs.is_empty() && bytes < most && !self.shared.is_awaited(self.ledger.applied) {
             let left = self.shared.options.linger.saturating_sub(began.elapsed());
             // An error stays what it is: it comes again when the next batch is gathered.
             match self.follower.next(most - bytes, left) {
@@ -154,20 +151,24 @@ impl Filler {
     }
 
     fn apply(&mut self, runs: &[Run]) -> Result<(), HistoryError> {
-        let mut draft = Draft::behind(self.applied, self.merchants, self.facts);
+        let options = &self.shared.options;
+        let mut draft = Draft::behind(self.ledger.clone());
         let (states, timeline) = (&mut self.states, &mut self.timeline);
-        let mut desk = Desk { trees: &self.trees, key: self.shared.options.fingerprint_key, states, timeline };
+        let mut desk = Desk { trees: &self.trees, key: options.fingerprint_key, states, timeline };
+        let (mut last, mut bytes) = (&[][..], 0);
         for (lsn, record) in runs.iter().flat_map(Run::records) {
             draft.add(&mut desk, lsn, record)?;
+            last = record;
+            bytes += record.len();
         }
+        draft.ledger.last_record = blake3::hash(last).as_bytes().to_vec();
         self.shared.before_write()?;
-        draft.write(&self.trees)?;
-        for (id, state) in draft.touched {
-            self.states.put(id, state);
-        }
-        (self.applied, self.merchants, self.facts) = (draft.applied, draft.merchants, draft.facts);
+        draft.write(&self.trees, &mut self.states, bytes >= options.many_bytes)?;
+        self.states.end_batch();
+        self.ledger = draft.ledger;
         self.shared.set_progress(|progress| {
-            (progress.applied, progress.merchants, progress.facts) = (self.applied, self.merchants, self.facts);
+            let Ledger { applied, merchants, facts, .. } = self.ledger;
+            (progress.applied, progress.merchants, progress.facts) = (applied, merchants, facts);
             progress.stuck = None;
         });
         Ok(())
@@ -175,8 +176,8 @@ impl Filler {
 
     fn sync(&mut self) -> Result<(), HistoryError> {
         self.trees.db.persist(PersistMode::SyncAll)?;
-        (self.durable, self.synced) = (self.applied, Instant::now());
-        self.shared.set_progress(|progress| progress.durable = self.applied);
+        (self.durable, self.synced) = (self.ledger.applied, Instant::now());
+        self.shared.set_progress(|progress| progress.durable = self.durable);
         Ok(())
     }
 }
@@ -193,7 +194,7 @@ fn unreadable(error: &RecoverError) -> Stop {
 /// All policies that the files hold.
 fn timeline(trees: &Trees) -> Result<Option<Timeline>, HistoryError> {
     let mut timeline: Option<Timeline> = None;
-    for row in trees.policies.iter() {
+    for row in trees.view()?.range([Tree::Policies as u8], [Tree::Policies as u8 + 1]) {
         let row = HistoryPolicy::decode(&*row.value()?)?;
         let policy = decode_policy(row.policy.ok_or_else(|| HistoryError::damaged("a policy without its rules"))?)?;
         match &mut timeline {

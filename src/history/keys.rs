@@ -1,4 +1,5 @@
-//! The keys of the trees: bytes that sort as what they stand for.
+//! The keys of the rows: bytes that sort as what they stand for. All trees are one tree of the store, and the first byte of a key
+//! tells them apart: so whatever is written at once is written whole or not at all, in whichever way it is written.
 
 use super::{Clock, HistoryError, Kind};
 use crate::{
@@ -11,8 +12,44 @@ use crate::{
 /// are the keys.
 pub(super) type Number = u32;
 
+/// The trees, in the order in which they lie and are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Tree {
+    /// Small facts about the history itself.
+    Meta = 1,
+    /// Id of a merchant → its number.
+    Merchants = 2,
+    /// Number of a merchant → its id.
+    Names = 3,
+    /// Merchant, number of the first one → facts.
+    Entries = 4,
+    /// Merchant, number → the state after that fact.
+    Snapshots = 5,
+    /// Merchant, what, date, first number → numbers of facts.
+    Dates = 6,
+    /// Merchant, kind, first number → numbers of facts.
+    Kinds = 7,
+    /// Merchant, number of a release → the release.
+    Releases = 8,
+    /// Merchant, number, number of a fact about that → how many there are up to it.
+    Later = 9,
+    /// Fingerprint → what later facts made of it.
+    Standings = 10,
+    /// Level, bucket, time → ids.
+    Ids = 11,
+    /// Position of the first one → what records say.
+    Events = 12,
+    /// Version → policy.
+    Policies = 13,
+    /// Clock, settlement day → what it changed over all merchants.
+    Days = 14,
+    /// Day of completion, merchant, position → what settled on T+2.
+    Quick = 15,
+}
+
 /// What is arranged by date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dated {
     /// Orders, by when they settle.
     Orders = 1,
@@ -20,62 +57,106 @@ pub(super) enum Dated {
     Settlements = 2,
 }
 
-pub(super) const fn merchant(merchant: Number) -> [u8; 4] {
-    merchant.to_be_bytes()
+/// A small fact about the history itself.
+pub(super) fn meta(name: &str) -> Vec<u8> {
+    text(Tree::Meta, name)
 }
 
-pub(super) const fn lsn(lsn: Lsn) -> [u8; 8] {
-    lsn.get().to_be_bytes()
+/// The number of a merchant.
+pub(super) fn merchant(id: &str) -> Vec<u8> {
+    text(Tree::Merchants, id)
 }
 
-pub(super) const fn id(fingerprint: Fingerprint) -> [u8; 16] {
-    fingerprint.get().to_be_bytes()
+fn text(tree: Tree, text: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + text.len());
+    key.push(tree as u8);
+    key.extend_from_slice(text.as_bytes());
+    key
 }
 
-/// A fact of a merchant, or a release of it.
-pub(super) fn fact(merchant: Number, number: u64) -> [u8; 12] {
-    join(&[&merchant.to_be_bytes(), &number.to_be_bytes()])
+/// The text with which a key ends.
+pub(super) fn ending_text(key: &[u8]) -> &[u8] {
+    key.get(1..).unwrap_or_default()
+}
+
+/// The id of a merchant.
+pub(super) fn name(merchant: Number) -> [u8; 5] {
+    join(&[&[Tree::Names as u8], &merchant.to_be_bytes()])
+}
+
+/// Something of a merchant that has a number.
+pub(super) fn numbered(tree: Tree, merchant: Number, number: u64) -> [u8; 13] {
+    join(&[&[tree as u8], &merchant.to_be_bytes(), &number.to_be_bytes()])
+}
+
+/// The facts of a merchant that begin with this number.
+pub(super) fn entries(merchant: Number, first: u64) -> [u8; 13] {
+    numbered(Tree::Entries, merchant, first)
 }
 
 /// A fact about an earlier one.
-pub(super) fn later(merchant: Number, subject: u64, number: u64) -> [u8; 20] {
-    join(&[&merchant.to_be_bytes(), &subject.to_be_bytes(), &number.to_be_bytes()])
+pub(super) fn later(merchant: Number, subject: u64, number: u64) -> [u8; 21] {
+    join(&[&[Tree::Later as u8], &merchant.to_be_bytes(), &subject.to_be_bytes(), &number.to_be_bytes()])
 }
 
 /// The number of the fact that the later one is about.
 pub(super) fn later_subject(key: &[u8]) -> Result<u64, HistoryError> {
-    let subject = key.get(4..12).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
+    let subject = key.get(5..13).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
     Ok(u64::from_be_bytes(subject))
 }
 
-pub(super) fn date(merchant: Number, dated: Dated, at: Timestamp, number: u64) -> [u8; 21] {
-    join(&[&merchant.to_be_bytes(), &[dated as u8], &signed_64(at.micros()), &number.to_be_bytes()])
+pub(super) fn date(merchant: Number, dated: Dated, at: Timestamp, number: u64) -> [u8; 22] {
+    let at = signed_64(at.micros());
+    join(&[&[Tree::Dates as u8], &merchant.to_be_bytes(), &[dated as u8], &at, &number.to_be_bytes()])
 }
 
-pub(super) fn kind(merchant: Number, kind: Kind, number: u64) -> [u8; 13] {
-    join(&[&merchant.to_be_bytes(), &[kind.number()], &number.to_be_bytes()])
+pub(super) fn kind(merchant: Number, kind: Kind, number: u64) -> [u8; 14] {
+    join(&[&[Tree::Kinds as u8], &merchant.to_be_bytes(), &[kind.number()], &number.to_be_bytes()])
 }
 
-pub(super) fn day(clock: Clock, day: Day) -> [u8; 5] {
-    join(&[&[clock as u8], &signed_32(day.0)])
+/// What later facts made of an earlier one.
+pub(super) fn standing(fingerprint: Fingerprint) -> [u8; 17] {
+    join(&[&[Tree::Standings as u8], &fingerprint.get().to_be_bytes()])
+}
+
+/// The ids of a bucket that were written at this time.
+pub(super) fn ids(level: u8, bucket: u32, time: u64) -> [u8; 14] {
+    join(&[&[Tree::Ids as u8, level], &bucket.to_be_bytes(), &time.to_be_bytes()])
+}
+
+/// The bucket of a key of ids.
+pub(super) fn bucket(key: &[u8]) -> Result<u32, HistoryError> {
+    let bucket = key.get(2..6).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
+    Ok(u32::from_be_bytes(bucket))
+}
+
+pub(super) fn events(first: Lsn) -> [u8; 9] {
+    join(&[&[Tree::Events as u8], &first.get().to_be_bytes()])
+}
+
+pub(super) fn policy(version: u64) -> [u8; 9] {
+    join(&[&[Tree::Policies as u8], &version.to_be_bytes()])
+}
+
+pub(super) fn day(clock: Clock, day: Day) -> [u8; 6] {
+    join(&[&[Tree::Days as u8, clock as u8], &signed_32(day.0)])
 }
 
 /// A merchant on a day of completion.
-pub(super) fn quick(day: Day, merchant: Number) -> [u8; 8] {
-    join(&[&signed_32(day.0), &merchant.to_be_bytes()])
+pub(super) fn quick(day: Day, merchant: Number, lsn: Lsn) -> [u8; 17] {
+    join(&[&[Tree::Quick as u8], &signed_32(day.0), &merchant.to_be_bytes(), &lsn.get().to_be_bytes()])
 }
 
-/// The number of the fact with which a key ends.
+/// The merchant of a key of what settled on T+2.
+pub(super) fn quick_merchant(key: &[u8]) -> Result<Number, HistoryError> {
+    let merchant = key.get(5..9).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
+    Ok(Number::from_be_bytes(merchant))
+}
+
+/// The number with which a key ends.
 pub(super) fn number(key: &[u8]) -> Result<u64, HistoryError> {
     let (_, bytes) = key.split_last_chunk().ok_or_else(too_short)?;
     Ok(u64::from_be_bytes(*bytes))
-}
-
-/// Day of completion and merchant.
-pub(super) fn decode_quick(key: &[u8]) -> Result<(Day, Number), HistoryError> {
-    let (day, rest) = key.split_first_chunk().ok_or_else(too_short)?;
-    let merchant = rest.try_into().map_err(|_| too_short())?;
-    Ok((Day(u32::from_be_bytes(*day).wrapping_add(1 << 31).cast_signed()), u32::from_be_bytes(merchant)))
 }
 
 pub(super) fn too_short() -> HistoryError {
@@ -106,7 +187,8 @@ mod tests {
     proptest! {
         #[test]
         fn facts_sort_by_merchant_then_number(a: (u32, u64), b: (u32, u64)) {
-            prop_assert_eq!(fact(a.0, a.1).cmp(&fact(b.0, b.1)), a.cmp(&b));
+            prop_assert_eq!(entries(a.0, a.1).cmp(&entries(b.0, b.1)), a.cmp(&b));
+            prop_assert_eq!(number(&entries(a.0, a.1)), Ok(a.1));
         }
 
         #[test]
@@ -129,10 +211,16 @@ mod tests {
         }
 
         #[test]
-        fn days_of_completion_sort_before_merchants(a: (i32, u32), b: (i32, u32)) {
-            let key = |(number, merchant)| quick(Day(number), merchant);
+        fn days_of_completion_sort_before_merchants(a: (i32, u32, u64), b: (i32, u32, u64)) {
+            let key = |(number, merchant, lsn)| quick(Day(number), merchant, Lsn::new(lsn));
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
-            prop_assert_eq!(decode_quick(&key(a)), Ok((Day(a.0), a.1)));
+            prop_assert_eq!(quick_merchant(&key(a)), Ok(a.1));
+        }
+
+        #[test]
+        fn ids_sort_by_level_then_bucket_then_time(a: (u8, u32, u64), b: (u8, u32, u64)) {
+            prop_assert_eq!(ids(a.0, a.1, a.2).cmp(&ids(b.0, b.1, b.2)), a.cmp(&b));
+            prop_assert_eq!((bucket(&ids(a.0, a.1, a.2)), number(&ids(a.0, a.1, a.2))), (Ok(a.1), Ok(a.2)));
         }
 
         #[test]

@@ -11,12 +11,16 @@ mod draft;
 mod entry;
 mod error;
 mod filler;
+mod ids;
 mod keys;
+mod pack;
 mod position;
 mod reader;
+mod record;
 mod rows;
 mod runner;
 mod shared;
+mod sheet;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -30,13 +34,10 @@ use std::{
     time::Duration,
 };
 
-use prost::Message as _;
-
 use crate::{
-    codec::{Fingerprint, decode_standing},
+    codec::Fingerprint,
     domain::Known,
     journal::{Journal, Lsn},
-    proto::journal::HistoryId,
 };
 use shared::{End, Shared};
 
@@ -65,6 +66,9 @@ pub struct Options {
     pub cached_merchants: usize,
     /// How many bytes of records become one batch at most; a record beyond that is a batch alone.
     pub batch_bytes: usize,
+    /// A batch of so many bytes of records goes past the store's own journal, into a table of its own, which costs a fraction for
+    /// many records and more for few.
+    pub many_bytes: usize,
     /// How long a batch waits for more records while nobody waits for it. Larger batches cost less.
     pub linger: Duration,
     /// How often what was written is synced, which is what moves [`History::durable`].
@@ -81,7 +85,8 @@ impl Default for Options {
             fingerprint_key: [0; 16],
             cache_bytes: 256 << 20,
             cached_merchants: 1 << 17,
-            batch_bytes: 4 << 20,
+            batch_bytes: 64 << 20,
+            many_bytes: 2 << 20,
             linger: Duration::from_millis(10),
             sync_every: Duration::from_secs(1),
             retry_every: Duration::from_secs(1),
@@ -238,13 +243,11 @@ impl History {
     /// When the files cannot be read, or are damaged.
     pub fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, HistoryError> {
         self.owner.shared.note_damage(|| {
-            let trees = self.owner.shared.trees()?;
-            let Some(row) = trees.ids.get(keys::id(fingerprint))? else { return Ok(None) };
-            let id = HistoryId::decode(&*row)?;
-            let row = trees.entries.get(keys::fact(id.merchant, id.number))?;
-            let row = row.ok_or_else(|| HistoryError::damaged("an id without its entry"))?;
-            let first = rows::decode_fact(&row)?;
-            Ok(Some(Known { first, standing: decode_standing(id.standing) }))
+            let view = self.owner.shared.trees()?.view()?;
+            let Some(id) = ids::find(&view, fingerprint)? else { return Ok(None) };
+            let first = reader::fact(&view, id.merchant, id.number)?;
+            let standing = reader::standing(&view, fingerprint)?;
+            Ok(Some(Known { first, standing }))
         })
     }
 
@@ -253,13 +256,7 @@ impl History {
     /// # Errors
     /// When the files cannot be read, or are damaged.
     pub fn fingerprints(&self, visit: &mut dyn FnMut(Fingerprint)) -> Result<(), HistoryError> {
-        self.owner.shared.note_damage(|| {
-            for row in self.owner.shared.trees()?.ids.iter() {
-                let key = (*row.key()?).try_into().map_err(|_| keys::too_short())?;
-                visit(Fingerprint::new(u128::from_be_bytes(key)));
-            }
-            Ok(())
-        })
+        self.owner.shared.note_damage(|| ids::all(&self.owner.shared.trees()?.view()?, visit))
     }
 
     /// A view that does not change: everything up to one position of the journal and nothing beyond. To be used and let go of, as the

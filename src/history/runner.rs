@@ -19,7 +19,7 @@ use super::{
     HistoryError,
     filler::{Filler, Stop},
     shared::Shared,
-    trees::{mark_damaged, meta},
+    trees::mark_damaged,
 };
 use crate::journal::{FollowError, Journal, Lsn, RecoverError};
 
@@ -69,7 +69,8 @@ const NICEST: i32 = 19;
 /// Why the journal cannot be what led to this history, if it cannot.
 fn contradiction(shared: &Shared, journal: &Journal) -> Result<Option<&'static str>, HistoryError> {
     let trees = shared.trees()?;
-    let applied = trees.applied()?;
+    let ledger = trees.ledger()?;
+    let applied = ledger.applied;
     if applied == Lsn::ZERO {
         return Ok(None);
     }
@@ -79,8 +80,7 @@ fn contradiction(shared: &Shared, journal: &Journal) -> Result<Option<&'static s
     match journal.follow(applied).next(1, AT_HAND) {
         Ok(run) => {
             let hash = run.records().next().map(|(_, record)| blake3::hash(record));
-            let known = trees.meta.get(meta::LAST_RECORD)?;
-            let same = hash.zip(known).is_some_and(|(hash, known)| *known == *hash.as_bytes().as_slice());
+            let same = hash.is_some_and(|hash| ledger.last_record == hash.as_bytes().as_slice());
             Ok((!same).then_some("the journal says something else"))
         }
         // What the journal let go of cannot be compared.

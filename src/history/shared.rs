@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     HistoryError, Options, Stats,
-    trees::{Trees, mark_damaged, meta},
+    trees::{Ledger, Trees, mark_damaged},
 };
 use crate::journal::Lsn;
 
@@ -112,8 +112,7 @@ impl Shared {
     /// Takes files into use that were just opened. What was read from them may not have been synced before they were closed.
     fn put(&self, trees: Trees) -> Result<(), HistoryError> {
         trees.db.persist(PersistMode::SyncAll)?;
-        let applied = trees.applied()?;
-        let (merchants, facts) = (trees.number(meta::MERCHANTS)?, trees.number(meta::FACTS)?);
+        let Ledger { applied, merchants, facts, .. } = trees.ledger()?;
         *self.trees.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(trees));
         let progress = Progress { applied, durable: applied, merchants, facts, stuck: None, failed: None };
         self.progress.send_replace(progress);
@@ -142,7 +141,7 @@ impl Shared {
         let trees = self.trees()?;
         let applied = trees.applied()?;
         trees.db.persist(PersistMode::SyncAll)?;
-        trees.meta.insert(meta::CLEAN, applied.get().to_be_bytes().as_slice())?;
+        trees.mark_clean(applied)?;
         trees.db.persist(PersistMode::SyncAll)?;
         self.set_progress(|progress| progress.durable = applied);
         Ok(())

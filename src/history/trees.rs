@@ -1,89 +1,124 @@
-//! The files: one database with a tree for each way of looking.
+//! The files: one database with all rows.
 
 use std::{
     fs, io,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
-    config::{BlockSizePolicy, CompressionPolicy, FilterPolicy},
+    CompressionType, Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Slice, Snapshot,
+    compaction::Leveled,
+    config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
 };
+use prost::Message as _;
 
-use super::{HistoryError, Options, check, rows::decode_number};
-use crate::journal::Lsn;
+use super::{HistoryError, Options, check, keys};
+use crate::{journal::Lsn, proto::journal::HistoryLedger};
 
 /// The version of the format of all rows; another one is built anew.
-const FORMAT: u64 = 1;
-/// The most that one tree holds in memory before it is written out, in bytes.
-const MEMTABLE: u64 = 16 << 20;
+const FORMAT: u64 = 2;
+/// The most that the store holds in memory before it is written out, in bytes.
+const MEMTABLE: u64 = 32 << 20;
 /// The most that the store's own journals hold, in bytes.
-pub(super) const STORE_JOURNAL: u64 = 128 << 20;
+pub(super) const STORE_JOURNAL: u64 = 64 << 20;
 
 /// Small facts about the history itself.
 pub(super) mod meta {
     pub(in crate::history) const FORMAT: &str = "format";
     pub(in crate::history) const DIRECTORY: &str = "directory";
-    /// The position of the last record that is held.
-    pub(in crate::history) const APPLIED: &str = "applied";
-    /// A hash of that record.
-    pub(in crate::history) const LAST_RECORD: &str = "last record";
+    /// How far it is.
+    pub(in crate::history) const LEDGER: &str = "ledger";
     /// What was applied when it was stopped; absent while it runs.
     pub(in crate::history) const CLEAN: &str = "clean";
-    pub(in crate::history) const MERCHANTS: &str = "merchants";
-    pub(in crate::history) const FACTS: &str = "facts";
 }
 
-/// The open database. What is in which tree, the room's comment says.
+/// The open database: all rows in one tree of the store. What is in which part of it, [`Tree`](super::keys::Tree) says.
 pub(super) struct Trees {
-    pub(super) merchants: Keyspace,
-    pub(super) heads: Keyspace,
-    pub(super) entries: Keyspace,
-    pub(super) snapshots: Keyspace,
-    pub(super) ids: Keyspace,
-    pub(super) later: Keyspace,
-    pub(super) dates: Keyspace,
-    pub(super) kinds: Keyspace,
-    pub(super) releases: Keyspace,
-    pub(super) events: Keyspace,
-    pub(super) policies: Keyspace,
-    pub(super) days: Keyspace,
-    pub(super) quick: Keyspace,
-    pub(super) meta: Keyspace,
+    pub(super) rows: Keyspace,
     pub(super) db: Database,
 }
 
-/// How a tree is used.
-#[derive(Clone, Copy)]
-enum Use {
-    /// Read by key, and what is asked for is there.
-    Hits,
-    /// The same, with keys and values that no compression makes smaller.
-    RandomHits,
-    /// Read by key, often in vain.
-    Gets,
-    /// Read by ranges alone.
-    Scans,
+/// How far the history is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    /// The position of the last record that is held.
+    pub(super) applied: Lsn,
+    /// A hash of that record.
+    pub(super) last_record: Vec<u8>,
+    /// How many merchants there are.
+    pub(super) merchants: u64,
+    /// How many facts there are.
+    pub(super) facts: u64,
+    /// The last record that was written past the store's journal.
+    pub(super) past_journal: Lsn,
+    /// For each level of ids, the bucket that is looked through next.
+    pub(super) cursors: Vec<u32>,
 }
 
-impl Use {
-    fn options(self) -> KeyspaceCreateOptions {
-        let small = |options: KeyspaceCreateOptions| {
-            options.data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-        };
-        let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-        match self {
-            Self::Hits => small(options).expect_point_read_hits(true),
-            Self::RandomHits => options
-                .expect_point_read_hits(true)
-                .data_block_compression_policy(CompressionPolicy::all(CompressionType::None)),
-            Self::Gets => small(options),
-            Self::Scans => small(options)
-                .filter_policy(FilterPolicy::disabled())
-                .data_block_size_policy(BlockSizePolicy::all(4096)),
-        }
+impl Ledger {
+    /// How many levels of ids there are.
+    pub(super) fn levels(&self) -> u8 {
+        u8::try_from(self.cursors.len()).unwrap_or(u8::MAX)
     }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let ledger = HistoryLedger {
+            applied: self.applied.get(),
+            last_record: self.last_record.clone(),
+            merchants: self.merchants,
+            facts: self.facts,
+            past_journal: self.past_journal.get(),
+            cursors: self.cursors.clone(),
+        };
+        ledger.encode_to_vec()
+    }
+
+    fn decode(row: &[u8]) -> Result<Self, HistoryError> {
+        let ledger = HistoryLedger::decode(row)?;
+        Ok(Self {
+            applied: Lsn::new(ledger.applied),
+            last_record: ledger.last_record,
+            merchants: ledger.merchants,
+            facts: ledger.facts,
+            past_journal: Lsn::new(ledger.past_journal),
+            cursors: ledger.cursors,
+        })
+    }
+}
+
+/// The rows as they were at one moment.
+pub(super) struct View {
+    snapshot: Snapshot,
+    rows: Keyspace,
+    pub(super) ledger: Ledger,
+}
+
+impl View {
+    pub(super) fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>, HistoryError> {
+        Ok(self.snapshot.get(&self.rows, key)?)
+    }
+
+    /// The rows between two keys, both included.
+    pub(super) fn range<K: AsRef<[u8]>>(&self, first: K, last: K) -> Iter {
+        self.snapshot.range(&self.rows, first..=last)
+    }
+
+    /// The rows behind a key and up to another one.
+    pub(super) fn behind(&self, first: &[u8], last: &[u8]) -> Iter {
+        self.snapshot.range::<&[u8], _>(&self.rows, (Bound::Excluded(first), Bound::Included(last)))
+    }
+}
+
+fn options() -> KeyspaceCreateOptions {
+    let levels = Leveled::default().with_l0_threshold(8).with_table_target_size(64 << 20);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE)
+        .compaction_strategy(Arc::new(levels))
+        .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
 }
 
 /// Where the database lies.
@@ -144,38 +179,23 @@ impl Trees {
             .worker_threads(2)
             .open()
             .map_err(damaged_if_unreadable)?;
-        let tree = |name: &str, how: Use| db.keyspace(name, || how.options()).map_err(damaged_if_unreadable);
-        Ok(Self {
-            merchants: tree("merchants", Use::Gets)?,
-            heads: tree("heads", Use::Hits)?,
-            entries: tree("entries", Use::Hits)?,
-            snapshots: tree("snapshots", Use::Hits)?,
-            ids: tree("ids", Use::RandomHits)?,
-            later: tree("later", Use::Scans)?,
-            dates: tree("dates", Use::Scans)?,
-            kinds: tree("kinds", Use::Scans)?,
-            releases: tree("releases", Use::Hits)?,
-            events: tree("events", Use::Scans)?,
-            policies: tree("policies", Use::Scans)?,
-            days: tree("days", Use::Scans)?,
-            quick: tree("quick", Use::Gets)?,
-            meta: tree("meta", Use::Hits)?,
-            db,
-        })
+        let rows = db.keyspace("rows", self::options).map_err(damaged_if_unreadable)?;
+        Ok(Self { rows, db })
     }
 
     /// Why this is not the history of this directory in this format, if it is not. An empty one becomes it.
     fn foreign(&self, options: &Options) -> Result<Option<&'static str>, HistoryError> {
-        let Some(directory) = self.meta.get(meta::DIRECTORY)? else {
-            if self.number(meta::APPLIED)? != 0 {
+        let Some(directory) = self.rows.get(keys::meta(meta::DIRECTORY))? else {
+            if self.ledger()?.applied != Lsn::ZERO || self.db.keyspace_count() != 1 {
                 return Ok(Some("it does not say whose it is"));
             }
-            self.meta.insert(meta::DIRECTORY, options.directory_id.as_slice())?;
-            self.meta.insert(meta::FORMAT, FORMAT.to_be_bytes().as_slice())?;
+            self.rows.insert(keys::meta(meta::DIRECTORY), options.directory_id.as_slice())?;
+            self.rows.insert(keys::meta(meta::FORMAT), FORMAT.to_be_bytes().as_slice())?;
             self.db.persist(PersistMode::SyncAll)?;
             return Ok(None);
         };
-        Ok(if self.number(meta::FORMAT)? != FORMAT {
+        let format = self.rows.get(keys::meta(meta::FORMAT))?;
+        Ok(if format.is_none_or(|format| *format != FORMAT.to_be_bytes()) {
             Some("it has another format")
         } else if *directory != *options.directory_id.as_slice() {
             Some("it belongs to another data directory")
@@ -187,19 +207,41 @@ impl Trees {
     /// Has everything leave memory for files with blocks and checks.
     #[cfg(test)]
     pub(super) fn write_out(&self) {
-        for tree in [&self.merchants, &self.heads, &self.entries, &self.ids, &self.events, &self.meta] {
-            tree.rotate_memtable_and_wait().unwrap();
-        }
+        self.rows.rotate_memtable_and_wait().unwrap();
     }
 
-    /// A number among the small facts; 0 if it is not there.
-    pub(super) fn number(&self, name: &str) -> Result<u64, HistoryError> {
-        self.meta.get(name)?.map_or(Ok(0), |row| decode_number(&row))
+    /// How far it is.
+    pub(super) fn ledger(&self) -> Result<Ledger, HistoryError> {
+        self.rows.get(keys::meta(meta::LEDGER))?.map_or_else(|| Ok(Ledger::default()), |row| Ledger::decode(&row))
     }
 
     /// The position of the last record that is held.
     pub(super) fn applied(&self) -> Result<Lsn, HistoryError> {
-        self.number(meta::APPLIED).map(Lsn::new)
+        Ok(self.ledger()?.applied)
+    }
+
+    /// The rows as they are now.
+    pub(super) fn view(&self) -> Result<View, HistoryError> {
+        let (snapshot, rows) = (self.db.snapshot(), self.rows.clone());
+        let ledger = snapshot.get(&rows, keys::meta(meta::LEDGER))?;
+        let ledger = ledger.map_or_else(|| Ok(Ledger::default()), |row| Ledger::decode(&row))?;
+        Ok(View { snapshot, rows, ledger })
+    }
+
+    /// Whether everything was synced and marked as whole, and nothing was written since.
+    pub(super) fn is_clean(&self) -> Result<bool, HistoryError> {
+        let clean = self.rows.get(keys::meta(meta::CLEAN))?;
+        Ok(clean.is_some_and(|clean| self.applied().is_ok_and(|applied| *clean == applied.get().to_be_bytes())))
+    }
+
+    /// Says that everything is there that was applied.
+    pub(super) fn mark_clean(&self, applied: Lsn) -> Result<(), HistoryError> {
+        Ok(self.rows.insert(keys::meta(meta::CLEAN), applied.get().to_be_bytes().as_slice())?)
+    }
+
+    /// Says so no longer.
+    pub(super) fn mark_used(&self) -> Result<(), HistoryError> {
+        Ok(self.rows.remove(keys::meta(meta::CLEAN))?)
     }
 }
 

@@ -1,75 +1,147 @@
 //! From a draft to the files.
 
-use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
+use fjall::{OwnedWriteBatch, PersistMode};
 use prost::Message as _;
 
 use super::{
     HistoryError, Sums,
     draft::Draft,
-    keys, rows,
-    trees::{Trees, meta},
+    ids,
+    keys::{self, Tree},
+    rows,
+    states::{Place, States},
+    trees::{Trees, View, meta},
 };
-use crate::proto::journal::HistoryDay;
+use crate::{domain::Day, proto::journal::HistoryDay};
 
-/// Keys and values of a tree.
-type Rows<const LEN: usize, Value> = Vec<([u8; LEN], Value)>;
+/// Takes rows by their keys, in the order of the keys; none: the row goes.
+type Take<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> fjall::Result<()>;
 
-impl Draft {
-    /// Writes all rows, whole or not at all. They are there for good only once the files are synced.
-    pub(super) fn write(&mut self, trees: &Trees) -> Result<(), HistoryError> {
-        let rows = self.entries.len() * 5 + self.touched.len();
-        let mut batch = OwnedWriteBatch::with_capacity(trees.db.clone(), rows).durability(Some(PersistMode::Buffer));
-        put(&mut batch, &trees.heads, self.heads());
-        put(&mut batch, &trees.entries, std::mem::take(&mut self.entries));
-        put(&mut batch, &trees.snapshots, std::mem::take(&mut self.snapshots));
-        put(&mut batch, &trees.ids, self.ids.iter().map(|(id, row)| (keys::id(*id), row.encode_to_vec())).collect());
-        put(&mut batch, &trees.later, std::mem::take(&mut self.later));
-        put(&mut batch, &trees.dates, std::mem::take(&mut self.dates));
-        put(&mut batch, &trees.kinds, std::mem::take(&mut self.kinds));
-        let releases = self.releases.iter().map(|(key, row)| (*key, rows::encode_release(row))).collect();
-        put(&mut batch, &trees.releases, releases);
-        put(&mut batch, &trees.events, std::mem::take(&mut self.events));
-        put(&mut batch, &trees.policies, std::mem::take(&mut self.policies));
-        put(&mut batch, &trees.days, self.day_rows(trees)?);
-        put(&mut batch, &trees.quick, self.quick_rows(trees)?);
-        let opened = self.opened.iter().map(|(id, number)| (id.as_str().as_bytes().to_vec(), keys::merchant(*number)));
-        put(&mut batch, &trees.merchants, opened.collect());
-        for (name, number) in
-            [(meta::APPLIED, self.applied.get()), (meta::MERCHANTS, self.merchants), (meta::FACTS, self.facts)]
-        {
-            batch.insert(&trees.meta, name, number.to_be_bytes().as_slice());
-        }
-        batch.insert(&trees.meta, meta::LAST_RECORD, self.last_record.as_slice());
-        Ok(batch.commit()?)
+/// Where rows are written to.
+pub(super) struct Sink<'a>(Take<'a>);
+
+impl Sink<'_> {
+    /// Writes a row.
+    pub(super) fn put(&mut self, key: &[u8], row: &[u8]) -> Result<(), HistoryError> {
+        Ok((self.0)(key, Some(row))?)
     }
 
-    fn day_rows(&self, trees: &Trees) -> Result<Rows<5, Vec<u8>>, HistoryError> {
-        let row = |(&(clock, day), change): (&(_, _), &Sums)| {
-            let key = keys::day(clock, day);
-            let mut sums = match trees.days.get(key)? {
+    /// Takes a row away.
+    pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), HistoryError> {
+        Ok((self.0)(key, None)?)
+    }
+}
+
+impl Draft {
+    /// Writes all rows, whole or not at all. A few go through the store's journal and memory, and are there for good once the journal is
+    /// synced; many go past both, into a table of their own, which is synced.
+    pub(super) fn write(&mut self, trees: &Trees, states: &mut States, are_many: bool) -> Result<(), HistoryError> {
+        let view = trees.view()?;
+        let mut touched: Vec<_> = std::mem::take(&mut self.touched);
+        for place in &touched {
+            let state = states.at(*place);
+            self.add_sums(state);
+            if let Some(sheet) = &mut state.sheet {
+                sheet.finish();
+            }
+        }
+        touched.sort_unstable_by_key(|place| states.at(*place).number);
+        let ids = self.ids(&view)?;
+        if are_many {
+            self.ledger.past_journal = self.ledger.applied;
+            let mut table = trees.rows.start_ingestion()?;
+            let mut take = |key: &[u8], row: Option<&[u8]>| match row {
+                Some(row) => table.write(key, row),
+                None => table.write_tombstone(key),
+            };
+            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take))?;
+            table.finish()?;
+        } else {
+            let batch = OwnedWriteBatch::with_capacity(trees.db.clone(), 1_024);
+            let mut batch = batch.durability(Some(PersistMode::Buffer));
+            let mut take = |key: &[u8], row: Option<&[u8]>| {
+                match row {
+                    Some(row) => batch.insert(&trees.rows, key, row),
+                    None => batch.remove(&trees.rows, key),
+                }
+                Ok(())
+            };
+            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take))?;
+            batch.commit()?;
+        }
+        touched.iter().for_each(|place| states.at(*place).sheet = None);
+        Ok(())
+    }
+
+    /// Hands over all rows, tree by tree, in the order of their keys.
+    fn write_rows(
+        &mut self,
+        view: &View,
+        states: &mut States,
+        touched: &[Place],
+        ids: ids::Change,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), HistoryError> {
+        sink.put(&keys::meta(meta::LEDGER), &self.ledger.encode())?;
+        self.write_names(sink)?;
+        for tree in [Tree::Entries, Tree::Snapshots, Tree::Dates, Tree::Kinds] {
+            write_sheets(states, touched, tree, sink)?;
+        }
+        self.write_told(sink)?;
+        ids.write(sink)?;
+        self.events.iter().try_for_each(|(first, row)| sink.put(&keys::events(*first), row))?;
+        self.policies.iter().try_for_each(|(version, row)| sink.put(&keys::policy(*version), row))?;
+        self.write_days(view, sink)
+    }
+
+    fn write_names(&mut self, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
+        self.opened.sort_unstable();
+        for (id, number) in &self.opened {
+            sink.put(&keys::merchant(id.as_str()), &number.to_be_bytes())?;
+        }
+        self.opened.sort_unstable_by_key(|(_, number)| *number);
+        self.opened.iter().try_for_each(|(id, number)| sink.put(&keys::name(*number), id.as_str().as_bytes()))
+    }
+
+    fn write_told(&mut self, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
+        let mut releases: Vec<_> = self.releases.drain().collect();
+        releases.sort_unstable_by_key(|(key, _)| *key);
+        for ((of, number), row) in releases {
+            sink.put(&keys::numbered(Tree::Releases, of, number), &rows::encode_release(&row))?;
+        }
+        self.later.sort_unstable();
+        self.later.iter().try_for_each(|(key, row)| sink.put(key, row))?;
+        let mut standings: Vec<_> = self.standings.drain().collect();
+        standings.sort_unstable_by_key(|(fingerprint, _)| *fingerprint);
+        standings.iter().try_for_each(|(of, row)| sink.put(&keys::standing(*of), &row.encode_to_vec()))
+    }
+
+    fn write_days(&self, view: &View, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
+        let mut days: Vec<_> =
+            self.days.iter().map(|((clock, day), change)| (keys::day(*clock, *day), change)).collect();
+        days.sort_unstable_by_key(|(key, _)| *key);
+        for (key, change) in days {
+            let mut sums = match view.get(key)? {
                 Some(row) => Sums::decode(HistoryDay::decode(&*row)?)?,
                 None => Sums::default(),
             };
             sums.add(change);
-            Ok((key, sums.encode().encode_to_vec()))
-        };
-        self.days.iter().map(row).collect()
-    }
-
-    fn quick_rows(&self, trees: &Trees) -> Result<Rows<8, [u8; 16]>, HistoryError> {
-        let row = |(&(day, merchant), change): (&(_, _), &_)| {
-            let key = keys::quick(day, merchant);
-            let before = trees.quick.get(key)?.map(|row| rows::decode_amount(&row)).transpose()?;
-            Ok((key, rows::encode_amount(before.unwrap_or_default() + *change)))
-        };
-        self.quick.iter().map(row).collect()
+            sink.put(&key, &sums.encode().encode_to_vec())?;
+        }
+        let mut quick: Vec<_> = self.quick.iter().collect();
+        quick.sort_unstable_by_key(|((Day(day), of), _)| (*day, *of));
+        quick.into_iter().try_for_each(|((day, of), change)| {
+            sink.put(&keys::quick(*day, *of, self.ledger.applied), &rows::encode_amount(*change))
+        })
     }
 }
 
-/// Adds rows to a batch, in the order of their keys: that halves the work of the store.
-fn put<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(batch: &mut OwnedWriteBatch, tree: &Keyspace, mut rows: Vec<(K, V)>) {
-    rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    for (key, value) in rows {
-        batch.insert(tree, key.as_ref(), value.as_ref());
+fn write_sheets(states: &mut States, places: &[Place], tree: Tree, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
+    for place in places {
+        let state = states.at(*place);
+        if let Some(sheet) = &state.sheet {
+            sheet.write(tree, state.number, sink)?;
+        }
     }
+    Ok(())
 }

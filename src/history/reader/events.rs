@@ -1,20 +1,20 @@
 //! What happened, in the order of the journal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry as Slot};
 
 use prost::Message as _;
 
-use super::{Reader, View};
+use super::{Reader, View, not_there};
 use crate::{
     codec::decode_policy,
     domain::{MerchantId, Timestamp},
     history::{
         Events, HistoryError, Position, Told, ToldPolicy, Wanted,
-        keys::{self, Number},
-        rows::{self, Head},
+        keys::{self, Number, Tree},
+        pack::{Packed, Records, Rest},
     },
     journal::Lsn,
-    proto::journal::{HistoryPolicy, HistoryRecord},
+    proto::journal::HistoryPolicy,
 };
 
 /// How many records one call looks at.
@@ -46,16 +46,29 @@ impl Reader {
             }
             let mut events = Events { items: vec![], position };
             let mut unwanted = 0;
-            let (first, last) = (keys::lsn(after.0), keys::lsn(view.applied));
-            let rows = (first <= last).then(|| view.range(&view.trees.events, first, last));
-            for row in rows.into_iter().flatten().take(RECORDS) {
+            let (applied, mut looked) = (view.rows.ledger.applied, 0);
+            if after.0 > applied {
+                return Ok(events);
+            }
+            // The row in which the place lies begins before it.
+            let before = view.rows.range(keys::events(Lsn::ZERO), keys::events(after.0)).next_back();
+            let start = before.map(|row| row.key()).transpose()?;
+            let start = start.as_deref().unwrap_or(&[Tree::Events as u8]);
+            for row in view.rows.range(start, &keys::events(applied)[..]) {
                 let (key, row) = row.into_inner()?;
-                let lsn = Lsn::new(keys::number(&key)?);
-                let record = HistoryRecord::decode(&*row)?;
-                let begin = if lsn == after.0 { after.1.saturating_add(1) } else { 0 };
-                let places = Places { lsn, record, begin };
-                if !view.look_at(&places, wanted, &mut merchants, limit, &mut unwanted, &mut events)? {
-                    break;
+                let mut lsn = Lsn::new(keys::number(&key)?);
+                for record in Records(Rest(&row)) {
+                    let record = record?;
+                    let begin = if lsn == after.0 { after.1.saturating_add(1) } else { 0 };
+                    if lsn >= after.0 {
+                        let places = Places { lsn, record, begin };
+                        let more = view.look_at(&places, wanted, &mut merchants, limit, &mut unwanted, &mut events)?;
+                        looked += 1;
+                        if !more || looked >= RECORDS {
+                            return Ok(events);
+                        }
+                    }
+                    lsn = lsn.next();
                 }
             }
             Ok(events)
@@ -66,7 +79,7 @@ impl Reader {
 /// A record, and from which of its facts on it is looked at.
 struct Places {
     lsn: Lsn,
-    record: HistoryRecord,
+    record: Packed,
     begin: u32,
 }
 
@@ -82,38 +95,44 @@ impl View {
         events: &mut Events,
     ) -> Result<bool, HistoryError> {
         let Places { lsn, record, begin } = places;
-        if record.count == 0 {
-            let told = record.policy_version != 0 && wanted.merchants.is_empty() && wanted.kinds.is_empty();
-            if told && *begin == 0 {
-                if events.items.len() >= limit {
-                    return Ok(false);
+        let (of, first, count) = match record {
+            Packed::Facts { merchant, first, count } if *count > 0 => (*merchant, *first, *count),
+            _ => {
+                if let (Packed::Policy(version), 0) = (record, *begin)
+                    && wanted.merchants.is_empty()
+                    && wanted.kinds.is_empty()
+                {
+                    if events.items.len() >= limit {
+                        return Ok(false);
+                    }
+                    events.items.push(Told::Policy(Box::new(self.policy(*version)?)));
                 }
-                events.items.push(Told::Policy(Box::new(self.policy(record.policy_version)?)));
+                events.position = events.position.max((*lsn, 0).into());
+                return Ok(true);
             }
-            events.position = events.position.max((*lsn, 0).into());
-            return Ok(true);
-        }
-        let last = record.count - 1;
-        let of = record.merchant;
+        };
         if merchants.only && !merchants.known.contains_key(&of) {
-            events.position = events.position.max((*lsn, last).into());
+            events.position = events.position.max((*lsn, count - 1).into());
             return Ok(true);
         }
-        for index in *begin..record.count {
+        for index in *begin..count {
             if events.items.len() >= limit || *unwanted >= UNWANTED {
                 return Ok(false);
             }
-            let number = record.first + u64::from(index);
-            let row = self.row(of, number)?;
-            let (head, _) = Head::split(&row)?;
-            if wanted.kinds.is_empty() || wanted.kinds.contains(&head.kind) {
-                let id = match merchants.known.get(&of) {
-                    Some(id) => id,
-                    None => merchants.known.entry(of).or_insert(self.merchant(of)?),
+            let number = first + u64::from(index);
+            let told = self.rows.line(of, number, |line| {
+                if !wanted.kinds.is_empty() && !wanted.kinds.contains(&line.kind) {
+                    return Ok(None);
+                }
+                let id = match merchants.known.entry(of) {
+                    Slot::Occupied(id) => id.into_mut(),
+                    Slot::Vacant(place) => place.insert(self.merchant(of)?),
                 };
-                events.items.push(Told::Entry(Box::new(rows::decode_entry(id, number, &row)?)));
-            } else {
-                *unwanted += 1;
+                line.entry(id).map(Some)
+            })?;
+            match told.ok_or_else(|| not_there(number))? {
+                Some(entry) => events.items.push(Told::Entry(Box::new(entry))),
+                None => *unwanted += 1,
             }
             events.position = (*lsn, index).into();
         }
@@ -121,7 +140,7 @@ impl View {
     }
 
     fn policy(&self, version: u64) -> Result<ToldPolicy, HistoryError> {
-        let row = self.get(&self.trees.policies, version.to_be_bytes())?;
+        let row = self.rows.get(keys::policy(version))?;
         let row = HistoryPolicy::decode(&*row.ok_or_else(|| HistoryError::damaged("a policy that is not there"))?)?;
         let set = row.policy.ok_or_else(|| HistoryError::damaged("a policy without its rules"))?;
         let recorded_at = Timestamp::from_micros(row.recorded_at);

@@ -2,20 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fjall::Iter;
+use fjall::{Guard, Iter, Slice};
 
-use super::{Reader, View};
+use super::{Reader, View, not_there};
 use crate::{
     domain::{MerchantId, Standing, Timestamp},
     history::{
         Clock, Entry, Found, HistoryError, Kind, Order, ReleaseRow,
-        keys::{self, Dated, Number},
-        rows::{self, Head, decode_number},
+        keys::{self, Dated, Number, Tree},
+        pack::{BLOCK, Facts, Line, Numbers, block_start, first_line},
+        rows::{self, decode_number},
+        states::last_fact,
     },
 };
 
-/// How many entries may lie where one is wanted, on average, for passing over them to be cheaper than looking each one up.
-const SPARSE: u64 = 4;
+/// How many entries may lie between two that are wanted for passing over them to be cheaper than looking the next one up.
+const SPARSE: u64 = 2 * BLOCK;
 /// How many later facts are looked at to see which entries they are about.
 const MOST_LATER: usize = 256;
 
@@ -46,11 +48,8 @@ impl Reader {
             if first > last {
                 return Ok(vec![]);
             }
-            if kinds.is_empty() {
-                return view.unfiltered(merchant, of, (first, last), order, limit);
-            }
-            if kinds.contains(&Kind::OrderClassified) {
-                return view.filtered(merchant, of, kinds, (first, last), order, limit);
+            if kinds.is_empty() || kinds.contains(&Kind::OrderClassified) {
+                return view.listed(merchant, of, kinds, (first, last), order, limit);
             }
             let numbers = view.of_kinds(of, kinds, (first, last), order, limit)?;
             view.numbered(merchant, of, &numbers)
@@ -64,7 +63,7 @@ impl Reader {
     pub fn later(&self, merchant: &MerchantId, number: u64, limit: usize) -> Result<(Vec<Entry>, u64), HistoryError> {
         self.read(|view| {
             let Some(of) = view.number(merchant)? else { return Ok((vec![], 0)) };
-            let rows = || view.range(&view.trees.later, keys::later(of, number, 0), keys::later(of, number, u64::MAX));
+            let rows = || view.rows.range(keys::later(of, number, 0), keys::later(of, number, u64::MAX));
             let count = rows().next_back().map_or(Ok(0), |last| decode_number(&last.value()?))?;
             let entries = rows().take(limit).map(|row| view.entry(merchant, of, keys::number(&row.key()?)?));
             Ok((entries.collect::<Result<_, _>>()?, count))
@@ -99,7 +98,7 @@ impl Reader {
             if to == Some(Timestamp::from_micros(i64::MIN)) || first > last {
                 return Ok(vec![]);
             }
-            let numbers = numbers(view.range(&view.trees.dates, key(first), key(last)), order, limit)?;
+            let numbers = view.numbers(key(first), key(last), order, limit)?;
             view.all_found(merchant, of, &numbers)
         })
     }
@@ -142,7 +141,8 @@ impl Reader {
             if first > last {
                 return Ok(vec![]);
             }
-            let rows = view.range(&view.trees.releases, keys::fact(of, first), keys::fact(of, last));
+            let key = |number| keys::numbered(Tree::Releases, of, number);
+            let rows = view.rows.range(key(first), key(last));
             in_order(rows, order)
                 .take(limit)
                 .map(|row| {
@@ -161,63 +161,59 @@ impl Reader {
         self.read(|view| {
             let Some(of) = view.number(merchant)?.filter(|_| from < to) else { return Ok(vec![]) };
             let key = |at, number| keys::date(of, Dated::Settlements, at, number);
-            let rows = view.range(&view.trees.dates, key(from, 0), key(before(Some(to)), u64::MAX));
-            let numbers: Vec<_> = rows.map(|row| keys::number(&row.key()?)).collect::<Result<_, _>>()?;
+            let last = key(before(Some(to)), u64::MAX);
+            let numbers = view.numbers(key(from, 0), last, Order::OldestFirst, usize::MAX)?;
             view.numbered(merchant, of, &numbers)
         })
     }
 }
 
 impl View {
-    /// Entries of an interval of numbers. None is missing in between: so those wanted are known by their numbers, and read in the
-    /// order in which they lie, which is the faster one.
-    fn unfiltered(
-        &self,
-        merchant: &MerchantId,
-        of: Number,
-        (first, last): (u64, u64),
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<Entry>, HistoryError> {
-        let rows = |first, last| self.range(&self.trees.entries, keys::fact(of, first), keys::fact(of, last));
-        let first = match (order, rows(first, last).next_back()) {
-            (Order::OldestFirst, _) => first,
-            (Order::NewestFirst, Some(row)) => first.max((keys::number(&row.key()?)? + 1).saturating_sub(limit as u64)),
-            (Order::NewestFirst, None) => return Ok(vec![]),
-        };
-        let entry = |row: fjall::Guard| {
-            let (key, row) = row.into_inner()?;
-            rows::decode_entry(merchant, keys::number(&key)?, &row)
-        };
-        let mut entries = rows(first, last).take(limit).map(entry).collect::<Result<Vec<_>, _>>()?;
-        if order == Order::NewestFirst {
-            entries.reverse();
-        }
-        Ok(entries)
-    }
-
-    /// Entries of an interval of numbers and of some kinds, by looking at each.
-    fn filtered(
+    /// Entries of an interval of numbers, of some kinds or of all.
+    fn listed(
         &self,
         merchant: &MerchantId,
         of: Number,
         kinds: &[Kind],
-        (first, last): (u64, u64),
+        interval: (u64, u64),
         order: Order,
         limit: usize,
     ) -> Result<Vec<Entry>, HistoryError> {
         let mut entries = Vec::new();
-        for row in in_order(self.range(&self.trees.entries, keys::fact(of, first), keys::fact(of, last)), order) {
-            if entries.len() >= limit {
-                break;
-            }
-            let (key, row) = row.into_inner()?;
-            let (head, _) = Head::split(&row)?;
-            if kinds.contains(&head.kind) {
-                entries.push(rows::decode_entry(merchant, keys::number(&key)?, &row)?);
-            }
+        if limit > 0 {
+            self.scan(of, interval, order, &mut |line| {
+                if kinds.is_empty() || kinds.contains(&line.kind) {
+                    entries.push(line.entry(merchant)?);
+                }
+                Ok(entries.len() < limit)
+            })?;
         }
         Ok(entries)
+    }
+
+    /// Hands over the facts of an interval of numbers in this order, until `visit` answers false.
+    pub(super) fn scan(
+        &self,
+        of: Number,
+        (first, last): (u64, u64),
+        order: Order,
+        visit: &mut dyn FnMut(&Line<'_>) -> Result<bool, HistoryError>,
+    ) -> Result<(), HistoryError> {
+        let rows = self.rows.range(keys::entries(of, block_start(first)), keys::entries(of, last));
+        for row in in_order(rows, order) {
+            let (key, row) = row.into_inner()?;
+            let lines = Facts::new(keys::number(&key)?, &row)?;
+            let within =
+                |line: &Result<Line<'_>, _>| line.as_ref().map_or(true, |line| (first..=last).contains(&line.number));
+            let goes_on = match order {
+                Order::OldestFirst => all(lines.filter(within), visit)?,
+                Order::NewestFirst => all(lines.filter(within).collect::<Vec<_>>().into_iter().rev(), visit)?,
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Entries with what became of them.
@@ -238,20 +234,20 @@ impl View {
     /// The entries with these numbers, in their order: in one scan where they lie close together, which most do that are asked for
     /// together.
     fn numbered(&self, merchant: &MerchantId, of: Number, numbers: &[u64]) -> Result<Vec<Entry>, HistoryError> {
-        let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else { return Ok(vec![]) };
-        if (last - first) / SPARSE >= numbers.len() as u64 {
-            return numbers.iter().map(|number| self.entry(merchant, of, *number)).collect();
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable();
+        let mut entries = HashMap::with_capacity(sorted.len());
+        for close in sorted.chunk_by(|a, b| b - a <= SPARSE) {
+            let (Some(first), Some(last)) = (close.first(), close.last()) else { continue };
+            let mut wanted = close.iter().peekable();
+            self.scan(of, (*first, *last), Order::OldestFirst, &mut |line| {
+                if wanted.next_if(|number| **number == line.number).is_some() {
+                    entries.insert(line.number, line.entry(merchant)?);
+                }
+                Ok(wanted.peek().is_some())
+            })?;
         }
-        let wanted: HashSet<_> = numbers.iter().collect();
-        let mut entries = HashMap::new();
-        for row in self.range(&self.trees.entries, keys::fact(of, *first), keys::fact(of, *last)) {
-            let (key, row) = row.into_inner()?;
-            let number = keys::number(&key)?;
-            if wanted.contains(&number) {
-                entries.insert(number, rows::decode_entry(merchant, number, &row)?);
-            }
-        }
-        let entry = |number| entries.remove(number).ok_or_else(|| Self::not_there(*number));
+        let entry = |number| entries.remove(number).ok_or_else(|| not_there(*number));
         numbers.iter().map(entry).collect()
     }
 
@@ -259,7 +255,7 @@ impl View {
     /// none if there are too many others between them for that.
     fn changed(&self, of: Number, numbers: &[u64]) -> Result<Option<HashSet<u64>>, HistoryError> {
         let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else { return Ok(None) };
-        let rows = self.range(&self.trees.later, keys::later(of, *first, 0), keys::later(of, *last, u64::MAX));
+        let rows = self.rows.range(keys::later(of, *first, 0), keys::later(of, *last, u64::MAX));
         let mut changed = HashSet::new();
         for (met, row) in rows.enumerate() {
             if met >= MOST_LATER {
@@ -281,8 +277,7 @@ impl View {
     ) -> Result<Vec<u64>, HistoryError> {
         let mut all = Vec::new();
         for kind in kinds.iter().filter(|_| first <= last) {
-            let rows = self.range(&self.trees.kinds, keys::kind(of, *kind, first), keys::kind(of, *kind, last));
-            all.extend(numbers(rows, order, limit)?);
+            all.extend(self.numbers(keys::kind(of, *kind, first), keys::kind(of, *kind, last), order, limit)?);
         }
         all.sort_unstable();
         all.dedup();
@@ -296,20 +291,83 @@ impl View {
     /// The number of the first fact that counts from an instant or later; one more than there are, if there is none. Neither clock
     /// falls along the numbers.
     pub(super) fn first_from(&self, of: Number, clock: Clock, at: Timestamp) -> Result<u64, HistoryError> {
-        let (mut low, mut high) = (1, self.head(of)?.facts + 1);
+        let end = last_fact(&self.rows, of)? + 1;
+        let counts_from = |line: &Line<'_>| match clock {
+            Clock::Effective => line.effective_at,
+            Clock::Recorded => line.recorded_at,
+        };
+        // The last block that begins before the instant; each begins with a row of its own.
+        let (mut low, mut high) = (0, end.div_ceil(BLOCK));
         while low < high {
             let middle = low + (high - low) / 2;
-            let row = self.row(of, middle)?;
-            let (head, _) = Head::split(&row)?;
-            let counts = if clock == Clock::Effective { head.effective_at } else { head.recorded_at };
-            if counts < at {
-                low = middle + 1;
-            } else {
-                high = middle;
+            let first = middle * BLOCK + 1;
+            let row = if first < end { self.rows.get(keys::entries(of, first))? } else { None };
+            match row {
+                Some(row) if counts_from(&first_line(first, &row)?) < at => low = middle + 1,
+                None if first < end => return Err(not_there(first)),
+                _ => high = middle,
             }
         }
-        Ok(low)
+        let Some(block) = low.checked_sub(1) else { return Ok(1) };
+        let mut found = ((block + 1) * BLOCK + 1).min(end);
+        self.scan(of, (block * BLOCK + 1, (block + 1) * BLOCK), Order::OldestFirst, &mut |line| {
+            let is_before = counts_from(line) < at;
+            if !is_before {
+                found = line.number;
+            }
+            Ok(is_before)
+        })?;
+        Ok(found)
     }
+
+    /// Numbers of facts out of rows of numbers, between two keys that end with a number.
+    fn numbers<const LEN: usize>(
+        &self,
+        first: [u8; LEN],
+        last: [u8; LEN],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<u64>, HistoryError> {
+        let (low, high) = (keys::number(&first)?, keys::number(&last)?);
+        let (low_group, high_group) = (group(&first), group(&last));
+        // The row in which the first one lies may begin before it.
+        let mut start = Slice::from(first);
+        if low > 0
+            && let Some(row) = self.rows.range([low_group, &[0; 8]].concat(), first.to_vec()).next_back()
+        {
+            start = row.key()?;
+        }
+        let mut numbers = Vec::new();
+        for row in in_order(self.rows.range(&*start, &last[..]), order) {
+            let (key, row) = row.into_inner()?;
+            let mut of_row = Numbers::new(keys::number(&key)?, &row).collect::<Result<Vec<_>, _>>()?;
+            of_row.retain(|number| {
+                (group(&key) != low_group || *number >= low) && (group(&key) != high_group || *number <= high)
+            });
+            if order == Order::NewestFirst {
+                of_row.reverse();
+            }
+            numbers.extend(of_row);
+            if numbers.len() >= limit {
+                numbers.truncate(limit);
+                break;
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+/// A key without the number with which it ends.
+fn group(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<8>().map_or(key, |(group, _)| group)
+}
+
+/// Hands over facts until `visit` answers false, and answers whether it never did.
+fn all<'a>(
+    mut lines: impl Iterator<Item = Result<Line<'a>, HistoryError>>,
+    visit: &mut dyn FnMut(&Line<'_>) -> Result<bool, HistoryError>,
+) -> Result<bool, HistoryError> {
+    lines.try_fold(true, |goes_on, line| if goes_on { visit(&line?) } else { Ok(false) })
 }
 
 /// What of an interval of numbers lies behind one.
@@ -326,14 +384,9 @@ fn before(at: Option<Timestamp>) -> Timestamp {
     Timestamp::from_micros(at.map_or(i64::MAX, |at| at.micros().saturating_sub(1)))
 }
 
-fn in_order(rows: Iter, order: Order) -> Box<dyn Iterator<Item = fjall::Guard>> {
+fn in_order(rows: Iter, order: Order) -> Box<dyn Iterator<Item = Guard>> {
     match order {
         Order::OldestFirst => Box::new(rows),
         Order::NewestFirst => Box::new(rows.rev()),
     }
-}
-
-/// The numbers with which keys end.
-fn numbers(rows: Iter, order: Order, limit: usize) -> Result<Vec<u64>, HistoryError> {
-    in_order(rows, order).take(limit).map(|row| keys::number(&row.key()?)).collect()
 }

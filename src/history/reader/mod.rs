@@ -4,23 +4,23 @@ mod events;
 mod lists;
 mod past;
 
-use std::{ops::Bound, sync::Arc};
+use std::sync::Arc;
 
-use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 use prost::Message as _;
 
 use super::{
-    Entry, Found, HistoryError, Kind, ReleaseRow,
-    keys::{self, Number},
-    rows::{self, decode_number},
+    Entry, Found, HistoryError, Kind, ReleaseRow, ids,
+    keys::{self, Number, Tree},
+    pack::{Facts, Line, block_start},
+    rows,
     shared::Shared,
-    trees::{Trees, meta},
+    trees,
 };
 use crate::{
     codec::{Fingerprint, decode_standing},
-    domain::{Key, MerchantId, OrderId, RequestId, Standing},
+    domain::{Event, Key, MerchantId, OrderId, RequestId, Standing},
     journal::Lsn,
-    proto::journal::{CheckpointMerchant, HistoryId},
+    proto::journal::HistoryStanding,
 };
 
 /// The history up to one position of the journal; see [`History::reader`](super::History::reader).
@@ -32,11 +32,9 @@ pub struct Reader {
     shared: Arc<Shared>,
 }
 
-/// The files as they were at one moment.
+/// The rows as they were at one moment, and the key of the fingerprints.
 struct View {
-    snapshot: Snapshot,
-    trees: Arc<Trees>,
-    applied: Lsn,
+    rows: trees::View,
     key: [u8; 16],
 }
 
@@ -47,7 +45,7 @@ impl Reader {
 
     /// Everything up to here is in it; [`Lsn::ZERO`] where the files cannot be read.
     pub fn applied(&self) -> Lsn {
-        self.view.as_ref().map_or(Lsn::ZERO, |view| view.applied)
+        self.view.as_ref().map_or(Lsn::ZERO, |view| view.rows.ledger.applied)
     }
 
     /// Runs a read.
@@ -62,8 +60,7 @@ impl Reader {
     pub fn entry(&self, merchant: &MerchantId, number: u64) -> Result<Option<Entry>, HistoryError> {
         self.read(|view| {
             let Some(of) = view.number(merchant)? else { return Ok(None) };
-            let row = view.get(&view.trees.entries, keys::fact(of, number))?;
-            row.map(|row| rows::decode_entry(merchant, number, &row)).transpose()
+            view.rows.line(of, number, |line| line.entry(merchant))
         })
     }
 
@@ -90,7 +87,7 @@ impl Reader {
     pub fn release(&self, merchant: &MerchantId, number: u64) -> Result<Option<ReleaseRow>, HistoryError> {
         self.read(|view| {
             let Some(of) = view.number(merchant)? else { return Ok(None) };
-            let row = view.get(&view.trees.releases, keys::fact(of, number))?;
+            let row = view.rows.get(keys::numbered(Tree::Releases, of, number))?;
             row.map(|row| rows::decode_release(number, &row)).transpose()
         })
     }
@@ -101,60 +98,70 @@ impl Reader {
     /// See [`Reader`].
     pub fn merchants(&self, after: Option<&MerchantId>, limit: usize) -> Result<Vec<MerchantId>, HistoryError> {
         self.read(|view| {
-            let start = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_str()));
-            let rows = view.snapshot.range::<&str, _>(&view.trees.merchants, (start, Bound::Unbounded)).take(limit);
-            rows.map(|row| parse_merchant(&row.key()?)).collect()
+            let start = after.map_or_else(|| vec![Tree::Merchants as u8], |id| keys::merchant(id.as_str()));
+            let rows = view.rows.behind(&start, &[Tree::Merchants as u8 + 1]).take(limit);
+            rows.map(|row| parse_merchant(keys::ending_text(&row.key()?))).collect()
         })
+    }
+}
+
+/// The fact with this number, which has to be there.
+pub(super) fn fact(view: &trees::View, of: Number, number: u64) -> Result<Event, HistoryError> {
+    view.line(of, number, |line| line.event())?.ok_or_else(|| not_there(number))
+}
+
+/// What later facts made of the one under this fingerprint.
+pub(super) fn standing(view: &trees::View, fingerprint: Fingerprint) -> Result<Standing, HistoryError> {
+    let row = view.get(keys::standing(fingerprint))?;
+    let standing = row.map(|row| HistoryStanding::decode(&*row)).transpose()?;
+    Ok(standing.map_or(Standing::Unchanged, |row| decode_standing(row.standing)))
+}
+
+fn not_there(number: u64) -> HistoryError {
+    HistoryError::damaged(format!("fact {number} of a merchant is not there"))
+}
+
+impl trees::View {
+    /// Hands over the fact with this number, if there is one. A row that holds it is the last one that begins with it or before.
+    fn line<T>(
+        &self,
+        of: Number,
+        number: u64,
+        read: impl FnOnce(&Line<'_>) -> Result<T, HistoryError>,
+    ) -> Result<Option<T>, HistoryError> {
+        let row = self.range(keys::entries(of, block_start(number)), keys::entries(of, number)).next_back();
+        let Some(row) = row else { return Ok(None) };
+        let (key, row) = row.into_inner()?;
+        for line in Facts::new(keys::number(&key)?, &row)? {
+            let line = line?;
+            if line.number == number {
+                return read(&line).map(Some);
+            }
+        }
+        Ok(None)
     }
 }
 
 impl View {
     fn of(shared: &Shared) -> Result<Self, HistoryError> {
-        let trees = shared.trees()?;
-        let snapshot = trees.db.snapshot();
-        let applied = snapshot.get(&trees.meta, meta::APPLIED)?.map_or(Ok(0), |row| decode_number(&row))?;
-        Ok(Self { snapshot, trees, applied: Lsn::new(applied), key: shared.options.fingerprint_key })
-    }
-
-    fn get(&self, tree: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Slice>, HistoryError> {
-        Ok(self.snapshot.get(tree, key)?)
-    }
-
-    fn range<const LEN: usize>(&self, tree: &Keyspace, first: [u8; LEN], last: [u8; LEN]) -> Iter {
-        self.snapshot.range(tree, first..=last)
+        Ok(Self { rows: shared.trees()?.view()?, key: shared.options.fingerprint_key })
     }
 
     /// The number of a merchant within the history.
     fn number(&self, merchant: &MerchantId) -> Result<Option<Number>, HistoryError> {
-        let row = self.get(&self.trees.merchants, merchant.as_str())?;
+        let row = self.rows.get(keys::merchant(merchant.as_str()))?;
         row.map(|row| Ok(Number::from_be_bytes((*row).try_into().map_err(|_| keys::too_short())?))).transpose()
     }
 
     /// The entry with this number, which has to be there.
     fn entry(&self, merchant: &MerchantId, of: Number, number: u64) -> Result<Entry, HistoryError> {
-        rows::decode_entry(merchant, number, &self.row(of, number)?)
-    }
-
-    fn not_there(number: u64) -> HistoryError {
-        HistoryError::damaged(format!("fact {number} of a merchant is not there"))
-    }
-
-    /// The row of an entry that has to be there.
-    fn row(&self, of: Number, number: u64) -> Result<Slice, HistoryError> {
-        let row = self.get(&self.trees.entries, keys::fact(of, number))?;
-        row.ok_or_else(|| Self::not_there(number))
-    }
-
-    /// What the head of a merchant says.
-    fn head(&self, of: Number) -> Result<CheckpointMerchant, HistoryError> {
-        let row = self.get(&self.trees.heads, keys::merchant(of))?;
-        let row = row.ok_or_else(|| HistoryError::damaged("a merchant without its head"))?;
-        Ok(CheckpointMerchant::decode(&*row)?)
+        self.rows.line(of, number, |line| line.entry(merchant))?.ok_or_else(|| not_there(number))
     }
 
     /// The id of a merchant.
     fn merchant(&self, of: Number) -> Result<MerchantId, HistoryError> {
-        parse_merchant(self.head(of)?.merchant_id.as_bytes())
+        let row = self.rows.get(keys::name(of))?;
+        parse_merchant(&row.ok_or_else(|| HistoryError::damaged("a merchant without its id"))?)
     }
 
     /// An entry with what became of it.
@@ -163,24 +170,19 @@ impl View {
         // What becomes of an appeal is told by the deduction.
         let named = if entry.kind() == Kind::AppealOpened { fact.subject() } else { fact.key() };
         let standing = match named {
-            Some(key) => self.id(&entry.merchant, key)?.map_or(Standing::Unchanged, |id| decode_standing(id.standing)),
+            Some(key) => standing(&self.rows, Fingerprint::of(self.key, &entry.merchant, key))?,
             None => Standing::Unchanged,
         };
         Ok(Found { entry, standing })
     }
 
-    fn id(&self, merchant: &MerchantId, key: Key<'_>) -> Result<Option<HistoryId>, HistoryError> {
-        let row = self.get(&self.trees.ids, keys::id(Fingerprint::of(self.key, merchant, key)))?;
-        row.map(|row| Ok(HistoryId::decode(&*row)?)).transpose()
-    }
-
     fn known(&self, merchant: &MerchantId, key: Key<'_>) -> Result<Option<Found>, HistoryError> {
-        let Some(id) = self.id(merchant, key)? else { return Ok(None) };
+        let Some(id) = ids::find(&self.rows, Fingerprint::of(self.key, merchant, key))? else { return Ok(None) };
         self.found(self.entry(merchant, id.merchant, id.number)?).map(Some)
     }
 }
 
-fn parse_merchant(id: &[u8]) -> Result<MerchantId, HistoryError> {
+pub(super) fn parse_merchant(id: &[u8]) -> Result<MerchantId, HistoryError> {
     let id = std::str::from_utf8(id).ok().and_then(|id| MerchantId::parse(id).ok());
     id.ok_or_else(|| HistoryError::damaged("a merchant whose id is none"))
 }

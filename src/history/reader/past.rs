@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use super::{Reader, View};
+use super::Reader;
 use crate::{
-    codec::decode_merchant,
     domain::{Day, Merchant, MerchantId, Money, Timestamp},
     history::{
-        Clock, DaySums, Entry, HistoryError, Sums,
-        draft::SNAPSHOT_EVERY,
+        Clock, DaySums, Entry, HistoryError, Order, Sums,
         keys::{self, Number},
-        rows,
+        rows, states,
     },
-    proto::journal::{CheckpointMerchant, HistoryDay},
+    journal::Lsn,
+    proto::journal::HistoryDay,
 };
 
 impl Reader {
@@ -29,7 +28,7 @@ impl Reader {
             let after = Timestamp::from_micros(at.micros().saturating_add(1));
             match view.first_from(of, clock, after)? - 1 {
                 0 => Ok(None),
-                facts => view.state(of, facts).map(Some),
+                facts => states::after(&view.rows, of, facts).map(Some),
             }
         })
     }
@@ -41,7 +40,7 @@ impl Reader {
     pub fn day(&self, clock: Clock, day: Day) -> Result<DaySums, HistoryError> {
         self.read(|view| {
             let mut sums = DaySums::default();
-            for row in view.range(&view.trees.days, keys::day(clock, Day(i32::MIN)), keys::day(clock, day)) {
+            for row in view.rows.range(keys::day(clock, Day(i32::MIN)), keys::day(clock, day)) {
                 let (key, row) = row.into_inner()?;
                 let change = Sums::decode(HistoryDay::decode(&*row)?)?;
                 if *key == keys::day(clock, day) {
@@ -73,10 +72,10 @@ impl Reader {
                 None => None,
             };
             let mut sums = BTreeMap::<Number, Money>::new();
-            let first = keys::quick(from_day, 0);
-            for row in view.range(&view.trees.quick, first, keys::quick(Day(i32::MAX), Number::MAX)) {
+            let first = keys::quick(from_day, 0, Lsn::ZERO);
+            for row in view.rows.range(first, keys::quick(Day(i32::MAX), Number::MAX, Lsn::new(u64::MAX))) {
                 let (key, row) = row.into_inner()?;
-                let (_, of) = keys::decode_quick(&key)?;
+                let of = keys::quick_merchant(&key)?;
                 if only.is_none_or(|only| only == of) {
                     *sums.entry(of).or_default() += rows::decode_amount(&row)?;
                 }
@@ -96,44 +95,7 @@ impl Reader {
     pub fn facts(&self, merchant: &MerchantId, visit: &mut dyn FnMut(&Entry) -> bool) -> Result<(), HistoryError> {
         self.read(|view| {
             let Some(of) = view.number(merchant)? else { return Ok(()) };
-            for row in view.range(&view.trees.entries, keys::fact(of, 0), keys::fact(of, u64::MAX)) {
-                let (key, row) = row.into_inner()?;
-                if !visit(&rows::decode_entry(merchant, keys::number(&key)?, &row)?) {
-                    break;
-                }
-            }
-            Ok(())
+            view.scan(of, (1, u64::MAX), Order::OldestFirst, &mut |line| Ok(visit(&line.entry(merchant)?)))
         })
     }
-}
-
-impl View {
-    /// A merchant after so many facts: the snapshot before, and the facts since.
-    fn state(&self, of: Number, facts: u64) -> Result<Merchant, HistoryError> {
-        let head = self.head(of)?;
-        if head.facts == facts {
-            return decode(head);
-        }
-        let base = facts - facts % SNAPSHOT_EVERY;
-        let mut merchant = match base {
-            0 => Merchant::default(),
-            base => {
-                let row = self.get(&self.trees.snapshots, keys::fact(of, base))?;
-                decode(CheckpointMerchant::decode(&*row.ok_or_else(|| HistoryError::damaged("no snapshot"))?)?)?
-            }
-        };
-        for row in self.range(&self.trees.entries, keys::fact(of, base + 1), keys::fact(of, facts)) {
-            merchant.apply(&rows::decode_fact(&row.value()?)?);
-        }
-        if merchant.facts() == facts {
-            Ok(merchant)
-        } else {
-            Err(HistoryError::damaged(format!("a merchant has facts missing before fact {facts}")))
-        }
-    }
-}
-
-fn decode(merchant: CheckpointMerchant) -> Result<Merchant, HistoryError> {
-    let (_, merchant, _) = decode_merchant(merchant)?;
-    Ok(merchant)
 }

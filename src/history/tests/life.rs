@@ -7,8 +7,12 @@ use std::{
 };
 
 use super::{
-    super::{Clock, Entry, History, HistoryError, Options, Order, Position, Wanted},
-    append, caught_up, filled, journal_of, open_journal, options, wait,
+    super::{
+        Clock, Entry, History, HistoryError, Options, Order, Position, Wanted, ids,
+        keys::{self, Tree},
+        trees::Trees,
+    },
+    append, caught_up, filled, filled_by, journal_of, open_journal, options, wait,
     world::World,
 };
 use crate::{
@@ -255,27 +259,48 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Options with which everything goes through the store's journal, of which holes are to be feared.
+fn journaled(dir: &Path) -> Options {
+    Options { many_bytes: usize::MAX, ..options(dir) }
+}
+
+/// Takes away the last row between two keys.
+fn remove_last(trees: &Trees, first: &[u8], last: &[u8]) {
+    let key = trees.rows.range(first..=last).next_back().unwrap().key().unwrap();
+    trees.rows.remove(key).unwrap();
+}
+
+/// Takes away the row in which an id lies.
+fn remove_id(trees: &Trees, fingerprint: Fingerprint) {
+    for row in trees.rows.range([Tree::Ids as u8]..=[Tree::Ids as u8 + 1]) {
+        let (key, row) = row.into_inner().unwrap();
+        if ids::read(&row).unwrap().iter().any(|id| ids::fingerprint(id) == fingerprint) {
+            trees.rows.remove(key).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_hole_at_the_end_is_noticed() {
     let (dir, world, journal) = begin(49, 300);
     for hole in 0..4 {
-        let history = filled(dir.path(), &journal);
+        let history = filled_by(journaled(dir.path()), &journal);
         let trees = history.owner.shared.trees().unwrap();
         let noted = &world.notes[world.notes.len() - 20].entry;
-        let of = trees.merchants.get(noted.merchant.as_str()).unwrap().unwrap();
+        let of = trees.rows.get(keys::merchant(noted.merchant.as_str())).unwrap().unwrap();
         let of = u32::from_be_bytes((*of).try_into().unwrap());
         match hole {
-            0 => trees.events.remove(super::super::keys::lsn(noted.lsn)).unwrap(),
-            1 => trees.entries.remove(super::super::keys::fact(of, noted.number)).unwrap(),
-            2 => trees.heads.remove(super::super::keys::merchant(of)).unwrap(),
+            0 => remove_last(&trees, &keys::events(Lsn::ZERO), &keys::events(noted.lsn)),
+            1 => remove_last(&trees, &keys::entries(of, 1), &keys::entries(of, noted.number)),
+            2 => trees.rows.remove(keys::name(of)).unwrap(),
             _ => {
                 let key = noted.event.fact.key().map(|key| Fingerprint::of(super::KEY, &noted.merchant, key));
                 let any = world.known.keys().next().copied().unwrap();
-                trees.ids.remove(super::super::keys::id(key.unwrap_or(any))).unwrap();
+                remove_id(&trees, key.unwrap_or(any));
             }
         }
         drop((trees, history));
-        let history = History::open(options(dir.path())).unwrap();
+        let history = History::open(journaled(dir.path())).unwrap();
         assert_eq!(history.applied(), Lsn::ZERO, "hole {hole} is not noticed");
         drop(history);
     }
@@ -284,7 +309,7 @@ fn a_hole_at_the_end_is_noticed() {
 
 /// A history whose writes fail, and everything that its journal holds beyond.
 fn stuck(dir: &Path, world: &mut World, journal: &Journal) -> History {
-    let history = filled(dir, journal);
+    let history = filled_by(journaled(dir), journal);
     until(|| history.durable() == world.last());
     history.owner.shared.fail_writes(true);
     go_on(world, journal, 100);
@@ -317,7 +342,7 @@ fn what_was_durable_is_never_taken_for_unknown() {
     let history = stuck(dir.path(), &mut world, &journal);
     let trees = history.owner.shared.trees().unwrap();
     let noted = &world.notes[10].entry;
-    trees.events.remove(super::super::keys::lsn(noted.lsn)).unwrap();
+    remove_last(&trees, &keys::events(Lsn::ZERO), &keys::events(noted.lsn));
     drop(trees);
     history.owner.shared.fail_writes(false);
     until(|| history.stats().failed.is_some());

@@ -23,6 +23,8 @@ fn options(dir: &Path) -> Options {
         // So few that states are read back all the time.
         cached_merchants: 4,
         batch_bytes: 4 << 10,
+        // So that both ways of writing take turns.
+        many_bytes: 3 << 10,
         linger: Duration::ZERO,
         sync_every: Duration::from_millis(20),
         retry_every: Duration::from_millis(20),
@@ -55,7 +57,11 @@ fn append(journal: &Journal, records: &[Vec<u8>]) {
 
 /// A history that has applied all of a journal.
 fn filled(dir: &Path, journal: &Journal) -> History {
-    let history = History::open(options(dir)).unwrap();
+    filled_by(options(dir), journal)
+}
+
+fn filled_by(options: Options, journal: &Journal) -> History {
+    let history = History::open(options).unwrap();
     history.start(journal, journal.durable()).unwrap();
     history
 }
