@@ -193,8 +193,8 @@ fn make(dir: &Path, orders: u64) {
         if (number + 1) % (orders / DAYS) == 0 {
             now = now.after(DAY);
             runtime.block_on(engine.advance_clock(now)).expect("moved");
-        } else if number % 8 == 0 {
-            now = now.after(Duration::from_micros(100));
+        } else if number % 1_000 == 0 {
+            now = now.after(Duration::from_millis(4));
             runtime.block_on(engine.advance_clock(now)).expect("moved");
         }
     }

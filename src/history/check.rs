@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{codec::Fingerprint, domain::MerchantId, journal::Lsn};
 
-/// How many records at the end are looked at, at most: more than the store's own journals hold, as the rows of a record take at least
-/// 128 bytes of them. What is older is in files that were synced and have checks of their own.
-const RECORDS: u64 = super::trees::STORE_JOURNAL / 128;
+/// How many records at the end are looked at, at most: more than the store's own journals hold, of which one may be sealed beside the
+/// one that is written, as the rows of a record take at least 48 bytes of them. What is older is in files that were synced and have
+/// checks of their own.
+const RECORDS: u64 = 2 * super::trees::STORE_JOURNAL / 48;
 
 /// A fact that has to be there: of which merchant, its number, and the position of its record.
 type Wanted = (keys::Number, u64, Lsn);

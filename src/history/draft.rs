@@ -80,7 +80,7 @@ impl Draft {
         match self.events.last_mut() {
             Some((first, row)) if lsn.get() - first.get() < MOST_RECORDS => pack_record(row, packed),
             _ => {
-                let mut row = Vec::with_capacity(if lsn == applied { 2_048 } else { 16 });
+                let mut row = Vec::with_capacity(if self.events.is_empty() { 16 } else { 2_048 });
                 pack_record(&mut row, packed);
                 self.events.push((lsn, row));
             }

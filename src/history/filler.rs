@@ -25,6 +25,10 @@ use crate::{
 
 /// How long to wait for a record before looking whether the thread is to end.
 const IDLE: Duration = Duration::from_millis(100);
+/// How many bytes of records a batch has gathered where it is worth waiting for many more.
+const BUSY: usize = 128 << 10;
+/// How much longer it waits then.
+const BUSY_LINGERS: u32 = 100;
 /// How often a long way to catch up is told of.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -133,17 +137,18 @@ impl Filler {
         let (mut bytes, mut runs) = (first.record_bytes(), vec![first]);
         runs.retain(|run| !run.is_empty());
         while !runs.is_empty() && bytes < most && !self.shared.is_awaited(self.ledger.applied) {
-            let left = self.shared.options.linger.saturating_sub(began.elapsed());
+            let linger = self.shared.options.linger * if bytes < BUSY { 1 } else { BUSY_LINGERS };
+            let left = linger.saturating_sub(began.elapsed()).min(self.shared.options.linger);
             // An error stays what it is: it comes again when the next batch is gathered.
             match self.follower.next(most - bytes, left) {
-                Ok(run) if !run.is_empty() && !left.is_zero() => {
+                Ok(run) if !run.is_empty() => {
                     bytes += run.record_bytes();
                     runs.push(run);
+                    if left.is_zero() {
+                        break;
+                    }
                 }
-                Ok(run) if !run.is_empty() => {
-                    runs.push(run);
-                    break;
-                }
+                Ok(_) if linger > began.elapsed() => {}
                 Ok(_) | Err(_) => break,
             }
         }
@@ -163,7 +168,8 @@ impl Filler {
         }
         draft.ledger.last_record = blake3::hash(last).as_bytes().to_vec();
         self.shared.before_write()?;
-        draft.write(&self.trees, &mut self.states, bytes >= options.many_bytes)?;
+        draft.write(&self.trees, &mut self.states, bytes >= options.many_bytes, &|| self.shared.pass())?;
+        self.shared.pass();
         self.states.end_batch();
         self.ledger = draft.ledger;
         self.shared.set_progress(|progress| {

@@ -49,9 +49,9 @@ pub use reader::Reader;
 
 /// How a history is run.
 ///
-/// Memory: the store takes `cache_bytes`, and up to 16 MiB for each of its trees while it writes them out; the filler takes
-/// `cached_merchants` states, about 1 KiB each and more where a merchant has many open releases or deductions, and one batch of
-/// `batch_bytes` of records, about six times as much as it is worked on.
+/// Memory: the store takes `cache_bytes`, and up to 128 MiB for what it writes out; the filler takes `cached_merchants` states, about
+/// 1 KiB each and more where a merchant has many open releases or deductions, and one batch of `batch_bytes` of records, about four
+/// times as much as it is worked on.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The folder of the history and of nothing else: it is deleted where it cannot be used.
@@ -69,7 +69,8 @@ pub struct Options {
     /// A batch of so many bytes of records goes past the store's own journal, into a table of its own, which costs a fraction for
     /// many records and more for few.
     pub many_bytes: usize,
-    /// How long a batch waits for more records while nobody waits for it. Larger batches cost less.
+    /// How long a batch waits for more records while nobody waits for it: up to a hundred times as long where many come. Larger batches
+    /// cost less.
     pub linger: Duration,
     /// How often what was written is synced, which is what moves [`History::durable`].
     pub sync_every: Duration,
@@ -86,7 +87,7 @@ impl Default for Options {
             cache_bytes: 256 << 20,
             cached_merchants: 1 << 17,
             batch_bytes: 64 << 20,
-            many_bytes: 2 << 20,
+            many_bytes: 16 << 20,
             linger: Duration::from_millis(10),
             sync_every: Duration::from_secs(1),
             retry_every: Duration::from_secs(1),

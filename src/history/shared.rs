@@ -53,6 +53,9 @@ pub(super) struct Shared {
     /// Writes fail, as on a full disk.
     #[cfg(test)]
     no_room: std::sync::atomic::AtomicBool,
+    /// What a test does wherever a kill would leave something else in the files.
+    #[cfg(test)]
+    on_pass: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
 impl Shared {
@@ -67,6 +70,8 @@ impl Shared {
             ending: Condvar::new(),
             #[cfg(test)]
             no_room: false.into(),
+            #[cfg(test)]
+            on_pass: Mutex::default(),
         }
     }
 
@@ -182,6 +187,21 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn fail_writes(&self, fail: bool) {
         self.no_room.store(fail, Ordering::SeqCst);
+    }
+
+    /// Does something at each place of a write from now on.
+    #[cfg(test)]
+    pub(super) fn on_pass(&self, act: impl FnMut() + Send + 'static) {
+        *self.on_pass.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// A place within a write at which a test looks.
+    #[allow(clippy::unused_self, reason = "only tests look")]
+    pub(super) fn pass(&self) {
+        #[cfg(test)]
+        if let Some(act) = &mut *self.on_pass.lock().unwrap() {
+            act();
+        }
     }
 
     /// A write that a test has fail.

@@ -37,7 +37,7 @@ pub(super) fn last_fact(view: &View, of: Number) -> Result<u64, HistoryError> {
     match view.range(keys::entries(of, 0), keys::entries(of, u64::MAX)).next_back() {
         Some(row) => {
             let (key, row) = row.into_inner()?;
-            Ok((keys::number(&key)? + count(&row)?).saturating_sub(1))
+            Ok(keys::number(&key)?.saturating_add(count(&row)?).saturating_sub(1))
         }
         None => Ok(0),
     }

@@ -18,7 +18,7 @@ use crate::{domain::Day, proto::journal::HistoryDay};
 type Take<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> fjall::Result<()>;
 
 /// Where rows are written to.
-pub(super) struct Sink<'a>(Take<'a>);
+pub(super) struct Sink<'a>(Take<'a>, &'a dyn Fn());
 
 impl Sink<'_> {
     /// Writes a row.
@@ -35,7 +35,14 @@ impl Sink<'_> {
 impl Draft {
     /// Writes all rows, whole or not at all. A few go through the store's journal and memory, and are there for good once the journal is
     /// synced; many go past both, into a table of their own, which is synced.
-    pub(super) fn write(&mut self, trees: &Trees, states: &mut States, are_many: bool) -> Result<(), HistoryError> {
+    /// `pass` is called between any two trees.
+    pub(super) fn write(
+        &mut self,
+        trees: &Trees,
+        states: &mut States,
+        are_many: bool,
+        pass: &dyn Fn(),
+    ) -> Result<(), HistoryError> {
         let view = trees.view()?;
         let mut touched: Vec<_> = std::mem::take(&mut self.touched);
         for place in &touched {
@@ -54,7 +61,7 @@ impl Draft {
                 Some(row) => table.write(key, row),
                 None => table.write_tombstone(key),
             };
-            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take))?;
+            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take, pass))?;
             table.finish()?;
         } else {
             let batch = OwnedWriteBatch::with_capacity(trees.db.clone(), 1_024);
@@ -66,7 +73,7 @@ impl Draft {
                 }
                 Ok(())
             };
-            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take))?;
+            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take, pass))?;
             batch.commit()?;
         }
         touched.iter().for_each(|place| states.at(*place).sheet = None);
@@ -85,13 +92,19 @@ impl Draft {
         sink.put(&keys::meta(meta::LEDGER), &self.ledger.encode())?;
         self.write_names(sink)?;
         for tree in [Tree::Entries, Tree::Snapshots, Tree::Dates, Tree::Kinds] {
+            (sink.1)();
             write_sheets(states, touched, tree, sink)?;
         }
+        (sink.1)();
         self.write_told(sink)?;
+        (sink.1)();
         ids.write(sink)?;
+        (sink.1)();
         self.events.iter().try_for_each(|(first, row)| sink.put(&keys::events(*first), row))?;
         self.policies.iter().try_for_each(|(version, row)| sink.put(&keys::policy(*version), row))?;
-        self.write_days(view, sink)
+        self.write_days(view, sink)?;
+        (sink.1)();
+        Ok(())
     }
 
     fn write_names(&mut self, sink: &mut Sink<'_>) -> Result<(), HistoryError> {

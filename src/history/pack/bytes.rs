@@ -14,7 +14,7 @@ pub(super) fn put(row: &mut Vec<u8>, mut number: u64) {
 /// Adds a number that may be below zero, and of any size.
 pub(super) fn put_signed(row: &mut Vec<u8>, number: i128) {
     let mut folded = ((number << 1) ^ (number >> 127)).cast_unsigned();
-    while let Err(_) = u64::try_from(folded) {
+    while folded > u64::MAX.into() {
         row.push(folded as u8 | 0x80);
         folded >>= 7;
     }

@@ -236,7 +236,7 @@ impl<'a> Facts<'a> {
         };
         (before.lsn, before.effective_at, before.balances) = (lsn, effective_at, balances);
         let number = self.number;
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         Ok(Line {
             number,
             kind,

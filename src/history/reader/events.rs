@@ -119,7 +119,7 @@ impl View {
             if events.items.len() >= limit || *unwanted >= UNWANTED {
                 return Ok(false);
             }
-            let number = first + u64::from(index);
+            let number = first.saturating_add(u64::from(index));
             let told = self.rows.line(of, number, |line| {
                 if !wanted.kinds.is_empty() && !wanted.kinds.contains(&line.kind) {
                     return Ok(None);

@@ -2,6 +2,7 @@
 
 mod life;
 mod reads;
+mod rows;
 mod speed;
 mod world;
 
