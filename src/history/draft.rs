@@ -8,11 +8,13 @@ use super::{
     Balances, Clock, HistoryError, ReleaseEnd, ReleaseRow, Sums,
     ids::{self, Id},
     keys::{self, Number, Tree},
-    pack::{MOST_RECORDS, Noted, Packed, pack_record},
+    pack::{Noted, Packed},
     record::{RawFacts, Read, Says, event},
     rows,
+    sheet::Sheet,
     states::{Place, State, States},
-    trees::{Ledger, Trees, View},
+    trees::{Ledger, View},
+    writer::Writer,
 };
 use crate::{
     codec::{Fingerprint, Malformed, decode_policy, decode_standing, encode_standing},
@@ -21,9 +23,9 @@ use crate::{
     proto::journal::{HistoryPolicy, HistoryStanding, PolicySet},
 };
 
-/// What is worked on: the files as they are, and what is known of them in memory.
+/// What is worked on: what is written, and what is known of it in memory.
 pub(super) struct Desk<'a> {
-    pub(super) trees: &'a Trees,
+    pub(super) writer: &'a mut Writer,
     pub(super) key: [u8; 16],
     pub(super) states: &'a mut States,
     pub(super) timeline: &'a mut Option<Timeline>,
@@ -32,13 +34,15 @@ pub(super) struct Desk<'a> {
 /// The rows of a batch. Those of standings, releases and days are read once and written once, however many facts change them.
 #[derive(Default)]
 pub(super) struct Draft {
-    /// The merchants that it is about; what is written about each lies with its state.
-    pub(super) touched: Vec<Place>,
+    /// What is written about each merchant.
+    pub(super) sheets: Vec<(Number, Box<Sheet>)>,
     pub(super) ids: Vec<Id>,
     pub(super) standings: HashMap<Fingerprint, HistoryStanding>,
     pub(super) later: Vec<([u8; 21], [u8; 8])>,
     pub(super) releases: HashMap<(Number, u64), ReleaseRow>,
-    pub(super) events: Vec<(Lsn, Vec<u8>)>,
+    /// What the records say, and the position of the first one.
+    pub(super) first: Lsn,
+    pub(super) records: Vec<Packed>,
     pub(super) policies: Vec<(u64, Vec<u8>)>,
     pub(super) days: HashMap<(Clock, Day), Sums>,
     pub(super) quick: HashMap<(Day, Number), Money>,
@@ -51,94 +55,118 @@ pub(super) struct Draft {
     looked: usize,
 }
 
-/// What a fact is part of.
+/// A record with facts.
 struct Whole<'a> {
+    /// Which of the records of the batch it is.
+    at: usize,
     lsn: Lsn,
     recorded_at: Timestamp,
     caller: &'a str,
+    facts: &'a [u8],
 }
 
 impl Draft {
     /// Nothing yet, behind what there is.
     pub(super) fn behind(ledger: Ledger) -> Self {
-        Self { ledger, ..Self::default() }
+        Self { first: ledger.applied.next(), ledger, ..Self::default() }
     }
 
-    /// Adds the next record.
-    pub(super) fn add(&mut self, desk: &mut Desk<'_>, lsn: Lsn, bytes: &[u8]) -> Result<(), HistoryError> {
-        let applied = self.ledger.applied;
-        if lsn != applied.next() {
-            return Err(HistoryError::Journal(format!("position {lsn} came behind position {applied}")));
-        }
-        let Read { recorded_at, caller, says } = Read::of(bytes)?;
-        let whole = Whole { lsn, recorded_at, caller };
-        let packed = match says {
-            Says::Facts(merchant, facts) => self.add_facts(desk, &whole, merchant, facts)?,
-            Says::Policy(set) => self.add_policy(desk, &whole, *set)?,
-            Says::Nothing => Packed::Nothing,
-        };
-        match self.events.last_mut() {
-            Some((first, row)) if lsn.get() - first.get() < MOST_RECORDS => pack_record(row, packed),
-            _ => {
-                let mut row = Vec::with_capacity(if self.events.is_empty() { 16 } else { 2_048 });
-                pack_record(&mut row, packed);
-                self.events.push((lsn, row));
+    /// Adds records that come next. Merchants know nothing of each other: so all facts of one are added before those of another, which
+    /// spares most of the waiting for memory.
+    pub(super) fn add<'a>(
+        &mut self,
+        desk: &mut Desk<'_>,
+        records: impl Iterator<Item = (Lsn, &'a [u8])>,
+    ) -> Result<(), HistoryError> {
+        let (mut wholes, mut order) = (Vec::new(), Vec::new());
+        for (lsn, bytes) in records {
+            let applied = self.ledger.applied;
+            if lsn != applied.next() {
+                return Err(HistoryError::Journal(format!("position {lsn} came behind position {applied}")));
             }
+            let Read { recorded_at, caller, says } = Read::of(bytes)?;
+            let packed = match says {
+                Says::Facts(merchant, facts) => {
+                    order.push((self.place(desk, merchant)?, wholes.len()));
+                    wholes.push(Whole { at: self.records.len(), lsn, recorded_at, caller, facts });
+                    Packed::Nothing
+                }
+                Says::Policy(set) => self.add_policy(desk, (lsn, recorded_at), *set)?,
+                Says::Nothing => Packed::Nothing,
+            };
+            self.records.push(packed);
+            self.ledger.applied = lsn;
         }
-        self.ledger.applied = lsn;
+        order.sort_unstable();
+        for of_merchant in order.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((place, _)) = of_merchant.first() else { continue };
+            self.add_merchant(desk, *place, of_merchant.iter().filter_map(|(_, whole)| wholes.get(*whole)))?;
+        }
         Ok(())
     }
 
-    fn add_policy(&mut self, desk: &mut Desk<'_>, whole: &Whole<'_>, set: PolicySet) -> Result<Packed, HistoryError> {
+    /// The place of a merchant, who may be opened by that.
+    fn place(&mut self, desk: &mut Desk<'_>, merchant: &str) -> Result<Place, HistoryError> {
+        let next = Number::try_from(self.ledger.merchants + 1);
+        let next = next.map_err(|_| Malformed("too many merchants".to_owned()))?;
+        let (place, is_new) = desk.states.place(merchant, next, || desk.writer.view())?;
+        if is_new {
+            self.ledger.merchants += 1;
+            self.opened.push((desk.states.at(place).id.clone(), next));
+        }
+        Ok(place)
+    }
+
+    /// Adds all that happened to a merchant.
+    fn add_merchant<'a>(
+        &mut self,
+        desk: &mut Desk<'_>,
+        place: Place,
+        records: impl Iterator<Item = &'a Whole<'a>>,
+    ) -> Result<(), HistoryError> {
+        let timeline = desk.timeline.as_ref();
+        let timeline = timeline.ok_or_else(|| Malformed("a fact before the first policy".to_owned()))?;
+        let mut work = Work { writer: desk.writer, key: desk.key, timeline, sheet: Box::default() };
+        let state = desk.states.use_now(place);
+        for whole in records {
+            let (merchant, first) = (state.number, state.merchant.facts() + 1);
+            let (mut facts, mut count) = (RawFacts::of(whole.facts), 0);
+            while let Some(raw) = facts.next()? {
+                self.add_fact(&mut work, whole, state, (count, raw))?;
+                count += 1;
+            }
+            self.ledger.facts += u64::from(count);
+            if let Some(packed) = self.records.get_mut(whole.at) {
+                *packed = Packed::Facts { merchant, first, count };
+            }
+        }
+        self.add_sums(state);
+        work.sheet.finish();
+        self.sheets.push((state.number, work.sheet));
+        Ok(())
+    }
+
+    fn add_policy(
+        &mut self,
+        desk: &mut Desk<'_>,
+        (lsn, recorded_at): (Lsn, Timestamp),
+        set: PolicySet,
+    ) -> Result<Packed, HistoryError> {
         let in_force = decode_policy(set.clone())?;
         let version = in_force.version;
         match &mut *desk.timeline {
             Some(timeline) => timeline.push(in_force),
             none => *none = Some(Timeline::new(in_force)),
         }
-        let (lsn, recorded_at) = (whole.lsn.get(), whole.recorded_at.micros());
+        let (lsn, recorded_at) = (lsn.get(), recorded_at.micros());
         let row = HistoryPolicy { policy: Some(set), lsn, recorded_at };
         self.policies.push((version, row.encode_to_vec()));
         Ok(Packed::Policy(version))
     }
 
-    fn add_facts(
-        &mut self,
-        desk: &mut Desk<'_>,
-        whole: &Whole<'_>,
-        merchant: &str,
-        facts: &[u8],
-    ) -> Result<Packed, HistoryError> {
-        let next = Number::try_from(self.ledger.merchants + 1);
-        let next = next.map_err(|_| Malformed("too many merchants".to_owned()))?;
-        let (place, is_new) = desk.states.place(merchant, next, || desk.trees.view())?;
-        let state = desk.states.at(place);
-        if is_new {
-            self.ledger.merchants += 1;
-            self.opened.push((state.id.clone(), next));
-        }
-        if state.sheet.is_none() {
-            state.sheet = Some(Box::default());
-            self.touched.push(place);
-            desk.states.use_now(place);
-        }
-        let timeline = desk.timeline.as_ref();
-        let timeline = timeline.ok_or_else(|| Malformed("a fact before the first policy".to_owned()))?;
-        let state = desk.states.at(place);
-        let (merchant, first) = (state.number, state.merchant.facts() + 1);
-        let (mut facts, mut count) = (RawFacts::of(facts), 0);
-        while let Some(raw) = facts.next()? {
-            let work = Work { trees: desk.trees, key: desk.key, timeline };
-            self.add_fact(&work, whole, state, (count, raw))?;
-            count += 1;
-        }
-        self.ledger.facts += u64::from(count);
-        Ok(Packed::Facts { merchant, first, count })
-    }
-
     fn add_fact(
         &mut self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
         whole: &Whole<'_>,
         state: &mut State,
         (index, raw): (u32, &[u8]),
@@ -157,16 +185,14 @@ impl Draft {
         self.add_known(work, (&state.id, state.number, state.merchant.facts()), &event.fact)?;
         self.add_quick(state.number, &event.fact);
         let balances = Balances::of(&state.merchant);
-        let Whole { lsn, recorded_at, caller } = *whole;
-        if let Some(sheet) = &mut state.sheet {
-            let noted = Noted { lsn, index, recorded_at, caller, event: &event, raw, balances };
-            sheet.add(&state.id, &state.merchant, &noted);
-        }
+        let Whole { lsn, recorded_at, caller, .. } = *whole;
+        let noted = Noted { lsn, index, recorded_at, caller, event: &event, raw, balances };
+        work.sheet.add(&state.id, &state.merchant, &noted);
         Ok(())
     }
 
     /// What changed since the sums were told last counts for the days on which it did, by both clocks.
-    pub(super) fn add_sums(&mut self, state: &mut State) {
+    fn add_sums(&mut self, state: &mut State) {
         let Some([effective, recorded]) = state.days.take() else { return };
         let after = Sums::of(&state.merchant);
         let mut change = after.clone();
@@ -180,7 +206,7 @@ impl Draft {
     /// What the fact makes known, and what it makes of an earlier one.
     fn add_known(
         &mut self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
         (id, merchant, number): (&MerchantId, Number, u64),
         fact: &Fact,
     ) -> Result<(), HistoryError> {
@@ -202,7 +228,7 @@ impl Draft {
     }
 
     /// How an earlier fact stands before this batch; none if it was never decided.
-    fn standing(&mut self, work: &Work<'_>, of: Fingerprint) -> Result<Option<HistoryStanding>, HistoryError> {
+    fn standing(&mut self, work: &mut Work<'_>, of: Fingerprint) -> Result<Option<HistoryStanding>, HistoryError> {
         for id in self.ids.get(self.looked..).unwrap_or_default() {
             self.found.insert(id.fingerprint, id.number);
         }
@@ -211,7 +237,7 @@ impl Draft {
         if let Some(number) = self.found.get(&of.get()) {
             return Ok(Some(new(*number)));
         }
-        let view = work.trees.view()?;
+        let view = work.writer.view()?;
         match view.get(keys::standing(of))? {
             Some(row) => Ok(Some(HistoryStanding::decode(&*row)?)),
             None => Ok(ids::find(&view, of)?.map(|id| new(id.number))),
@@ -237,7 +263,7 @@ impl Draft {
     /// What became of the releases that there were, and which there are now.
     fn compare_releases(
         &mut self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
         (of, merchant): (Number, &Merchant),
         before: &[Release],
         event: &Event,
@@ -248,7 +274,7 @@ impl Draft {
             if left == Some(old.amount) {
                 continue;
             }
-            let row = self.release(work.trees, of, old.number)?;
+            let row = self.release(work, of, old.number)?;
             let completed = matches!(&event.fact, Fact::ReleaseCompleted(fact) if fact.number == old.number);
             match left {
                 Some(left) => row.left = left,
@@ -275,11 +301,11 @@ impl Draft {
         Ok(())
     }
 
-    fn release(&mut self, trees: &Trees, of: Number, number: u64) -> Result<&mut ReleaseRow, HistoryError> {
+    fn release(&mut self, work: &mut Work<'_>, of: Number, number: u64) -> Result<&mut ReleaseRow, HistoryError> {
         match self.releases.entry((of, number)) {
             Slot::Occupied(row) => Ok(row.into_mut()),
             Slot::Vacant(place) => {
-                let row = trees.rows.get(keys::numbered(Tree::Releases, of, number))?;
+                let row = work.writer.view()?.get(keys::numbered(Tree::Releases, of, number))?;
                 let row = row.ok_or_else(|| HistoryError::damaged("a release that was never created"))?;
                 Ok(place.insert(rows::decode_release(number, &row)?))
             }
@@ -293,11 +319,12 @@ impl Draft {
     }
 }
 
-/// What adding a fact looks at beside its merchant.
+/// What adding a fact takes beside its merchant.
 struct Work<'a> {
-    trees: &'a Trees,
+    writer: &'a mut Writer,
     key: [u8; 16],
     timeline: &'a Timeline,
+    sheet: Box<Sheet>,
 }
 
 fn unknown(id: &MerchantId, subject: Key<'_>) -> HistoryError {

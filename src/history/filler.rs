@@ -15,6 +15,7 @@ use super::{
     shared::Shared,
     states::States,
     trees::{Ledger, Trees},
+    writer::Writer,
 };
 use crate::{
     codec::decode_policy,
@@ -35,10 +36,11 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Moves the history along behind the journal.
 pub(super) struct Filler {
     shared: Arc<Shared>,
-    trees: Arc<Trees>,
+    writer: Writer,
     follower: Follower,
     states: States,
     timeline: Option<Timeline>,
+    /// How far the history is with all that is drafted.
     ledger: Ledger,
     durable: Lsn,
     synced: Instant,
@@ -78,7 +80,7 @@ impl Filler {
             durable: ledger.applied,
             ledger,
             synced: Instant::now(),
-            trees,
+            writer: Writer::new(shared, trees)?,
         })
     }
 
@@ -95,7 +97,7 @@ impl Filler {
                 tracing::info!(applied, to, records_per_second = rate.round(), "the history catches up");
             }
         }
-        Ok(())
+        Ok(self.writer.settle()?)
     }
 
     /// Goes on until it has to stop.
@@ -116,10 +118,16 @@ impl Filler {
             return Err(Stop::Ended);
         }
         let runs = self.gather()?;
-        if !runs.is_empty() {
+        if runs.is_empty() {
+            self.writer.settle()?;
+        } else {
             self.apply(&runs)?;
         }
-        if self.durable < self.ledger.applied && self.synced.elapsed() >= self.shared.options.sync_every {
+        // What is on its way is synced by that alone.
+        if !self.writer.is_writing()
+            && self.durable < self.ledger.applied
+            && self.synced.elapsed() >= self.shared.options.sync_every
+        {
             self.sync()?;
         }
         Ok(())
@@ -159,31 +167,20 @@ impl Filler {
         let options = &self.shared.options;
         let mut draft = Draft::behind(self.ledger.clone());
         let (states, timeline) = (&mut self.states, &mut self.timeline);
-        let mut desk = Desk { trees: &self.trees, key: options.fingerprint_key, states, timeline };
-        let (mut last, mut bytes) = (&[][..], 0);
-        for (lsn, record) in runs.iter().flat_map(Run::records) {
-            draft.add(&mut desk, lsn, record)?;
-            last = record;
-            bytes += record.len();
-        }
-        draft.ledger.last_record = blake3::hash(last).as_bytes().to_vec();
-        self.shared.before_write()?;
-        draft.write(&self.trees, &mut self.states, bytes >= options.many_bytes, &|| self.shared.pass())?;
-        self.shared.pass();
+        let mut desk = Desk { writer: &mut self.writer, key: options.fingerprint_key, states, timeline };
+        draft.add(&mut desk, runs.iter().flat_map(Run::records))?;
+        let last = runs.last().and_then(|run| run.records().last()).map(|(_, record)| blake3::hash(record));
+        draft.ledger.last_record = last.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default();
+        self.ledger = draft.ledger.clone();
+        let bytes = runs.iter().map(Run::record_bytes).sum::<usize>();
+        self.writer.write(draft, bytes >= options.many_bytes)?;
         self.states.end_batch();
-        self.ledger = draft.ledger;
-        self.shared.set_progress(|progress| {
-            let Ledger { applied, merchants, facts, .. } = self.ledger;
-            (progress.applied, progress.merchants, progress.facts) = (applied, merchants, facts);
-            progress.stuck = None;
-        });
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), HistoryError> {
-        self.trees.db.persist(PersistMode::SyncAll)?;
-        (self.durable, self.synced) = (self.ledger.applied, Instant::now());
-        self.shared.set_progress(|progress| progress.durable = self.durable);
+        self.writer.sync()?;
+        (self.durable, self.synced) = (self.writer.written().applied, Instant::now());
         Ok(())
     }
 }

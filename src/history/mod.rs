@@ -26,6 +26,7 @@ mod states;
 mod tests;
 mod trees;
 mod write;
+mod writer;
 
 use std::{
     path::PathBuf,

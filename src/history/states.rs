@@ -8,7 +8,6 @@ use super::{
     HistoryError, Sums,
     keys::{self, Number, Tree},
     pack::{BLOCK, Facts, block_start, count},
-    sheet::Sheet,
     trees::View,
 };
 use crate::{
@@ -26,8 +25,6 @@ pub(super) struct State {
     pub(super) sums: Sums,
     /// The days by both clocks of the changes that the sums do not know yet.
     pub(super) days: Option<[Day; 2]>,
-    /// What the batch that is worked on writes about it; none: nothing yet.
-    pub(super) sheet: Option<Box<Sheet>>,
     /// The batch that it was used for last.
     used: u64,
 }
@@ -75,7 +72,7 @@ pub(super) fn after(view: &View, of: Number, facts: u64) -> Result<Merchant, His
 impl State {
     /// A merchant that was never opened.
     fn new(id: MerchantId, number: Number) -> Self {
-        Self { number, id, merchant: Merchant::default(), sums: Sums::default(), days: None, sheet: None, used: 0 }
+        Self { number, id, merchant: Merchant::default(), sums: Sums::default(), days: None, used: 0 }
     }
 
     /// What the files hold of a merchant; none if they do not know it.
@@ -129,12 +126,15 @@ impl States {
         Ok((place, is_new))
     }
 
-    /// Notes that a state is used for the batch.
-    pub(super) fn use_now(&mut self, place: Place) {
-        self.at(place).used = self.batch;
+    /// The state in a place, to be used for the batch.
+    pub(super) fn use_now(&mut self, place: Place) -> &mut State {
+        let batch = self.batch;
+        let state = self.at(place);
+        state.used = batch;
+        state
     }
 
-    /// The batch is written: lets go of the states that were not used for longest, where there are too many.
+    /// The batch is drafted: lets go of the states that were not used for longest, where there are too many.
     pub(super) fn end_batch(&mut self) {
         self.batch += 1;
         if self.states.len() <= self.most {

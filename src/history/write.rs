@@ -8,8 +8,8 @@ use super::{
     draft::Draft,
     ids,
     keys::{self, Tree},
+    pack::{MOST_RECORDS, pack_record},
     rows,
-    states::{Place, States},
     trees::{Trees, View, meta},
 };
 use crate::{domain::Day, proto::journal::HistoryDay};
@@ -36,23 +36,9 @@ impl Draft {
     /// Writes all rows, whole or not at all. A few go through the store's journal and memory, and are there for good once the journal is
     /// synced; many go past both, into a table of their own, which is synced.
     /// `pass` is called between any two trees.
-    pub(super) fn write(
-        &mut self,
-        trees: &Trees,
-        states: &mut States,
-        are_many: bool,
-        pass: &dyn Fn(),
-    ) -> Result<(), HistoryError> {
+    pub(super) fn write(&mut self, trees: &Trees, are_many: bool, pass: &dyn Fn()) -> Result<(), HistoryError> {
         let view = trees.view()?;
-        let mut touched: Vec<_> = std::mem::take(&mut self.touched);
-        for place in &touched {
-            let state = states.at(*place);
-            self.add_sums(state);
-            if let Some(sheet) = &mut state.sheet {
-                sheet.finish();
-            }
-        }
-        touched.sort_unstable_by_key(|place| states.at(*place).number);
+        self.sheets.sort_unstable_by_key(|(number, _)| *number);
         let ids = self.ids(&view)?;
         if are_many {
             self.ledger.past_journal = self.ledger.applied;
@@ -61,7 +47,7 @@ impl Draft {
                 Some(row) => table.write(key, row),
                 None => table.write_tombstone(key),
             };
-            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take, pass))?;
+            self.write_rows(&view, ids, &mut Sink(&mut take, pass))?;
             table.finish()?;
         } else {
             let batch = OwnedWriteBatch::with_capacity(trees.db.clone(), 1_024);
@@ -73,37 +59,41 @@ impl Draft {
                 }
                 Ok(())
             };
-            self.write_rows(&view, states, &touched, ids, &mut Sink(&mut take, pass))?;
+            self.write_rows(&view, ids, &mut Sink(&mut take, pass))?;
             batch.commit()?;
         }
-        touched.iter().for_each(|place| states.at(*place).sheet = None);
         Ok(())
     }
 
     /// Hands over all rows, tree by tree, in the order of their keys.
-    fn write_rows(
-        &mut self,
-        view: &View,
-        states: &mut States,
-        touched: &[Place],
-        ids: ids::Change,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), HistoryError> {
+    fn write_rows(&mut self, view: &View, ids: ids::Change, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
         sink.put(&keys::meta(meta::LEDGER), &self.ledger.encode())?;
         self.write_names(sink)?;
         for tree in [Tree::Entries, Tree::Snapshots, Tree::Dates, Tree::Kinds] {
             (sink.1)();
-            write_sheets(states, touched, tree, sink)?;
+            self.sheets.iter().try_for_each(|(of, sheet)| sheet.write(tree, *of, sink))?;
         }
         (sink.1)();
         self.write_told(sink)?;
         (sink.1)();
         ids.write(sink)?;
         (sink.1)();
-        self.events.iter().try_for_each(|(first, row)| sink.put(&keys::events(*first), row))?;
+        self.write_events(sink)?;
         self.policies.iter().try_for_each(|(version, row)| sink.put(&keys::policy(*version), row))?;
         self.write_days(view, sink)?;
         (sink.1)();
+        Ok(())
+    }
+
+    fn write_events(&self, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
+        let mut first = self.first;
+        let mut row = Vec::new();
+        for records in self.records.chunks(MOST_RECORDS) {
+            row.clear();
+            records.iter().for_each(|record| pack_record(&mut row, *record));
+            sink.put(&keys::events(first), &row)?;
+            first = first.after(records.len() as u64);
+        }
         Ok(())
     }
 
@@ -147,14 +137,4 @@ impl Draft {
             sink.put(&keys::quick(*day, *of, self.ledger.applied), &rows::encode_amount(*change))
         })
     }
-}
-
-fn write_sheets(states: &mut States, places: &[Place], tree: Tree, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
-    for place in places {
-        let state = states.at(*place);
-        if let Some(sheet) = &state.sheet {
-            sheet.write(tree, state.number, sink)?;
-        }
-    }
-    Ok(())
 }

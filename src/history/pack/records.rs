@@ -4,7 +4,7 @@ use super::bytes::{Rest, put, too_large};
 use crate::history::{HistoryError, keys::Number};
 
 /// How many records a row holds at most.
-pub(in crate::history) const MOST_RECORDS: u64 = 256;
+pub(in crate::history) const MOST_RECORDS: usize = 256;
 
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
