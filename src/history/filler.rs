@@ -13,6 +13,7 @@ use super::{
     draft::{Desk, Draft},
     keys::Tree,
     shared::Shared,
+    source::Source,
     states::States,
     trees::{Ledger, Trees},
     writer::Writer,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     codec::decode_policy,
     domain::Timeline,
-    journal::{FollowError, Follower, Journal, Lsn, RecoverError, Run},
+    journal::{FollowError, Journal, Lsn, RecoverError, Run},
     proto::journal::HistoryPolicy,
 };
 
@@ -37,7 +38,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Filler {
     shared: Arc<Shared>,
     writer: Writer,
-    follower: Follower,
+    source: Source,
     states: States,
     timeline: Option<Timeline>,
     /// How far the history is with all that is drafted.
@@ -74,7 +75,7 @@ impl Filler {
         let ledger = trees.ledger()?;
         Ok(Self {
             shared: Arc::clone(shared),
-            follower: journal.follow(ledger.applied.next()),
+            source: Source::new(journal.follow(ledger.applied.next())),
             states: States::new(shared.options.cached_merchants),
             timeline: timeline(&trees)?,
             durable: ledger.applied,
@@ -136,10 +137,11 @@ impl Filler {
     /// Records for one batch; none if there are none for a while.
     fn gather(&mut self) -> Result<Vec<Run>, Stop> {
         let most = self.shared.options.batch_bytes;
-        let first = match self.follower.next(most, IDLE) {
-            Ok(run) => run,
-            Err(FollowError::Ended(_)) => return Err(Stop::Ended),
-            Err(FollowError::Read(error)) => return Err(unreadable(&error)),
+        let first = match self.source.next(most, IDLE) {
+            Some(Ok(run)) => run,
+            Some(Err(FollowError::Ended(_))) => return Err(Stop::Ended),
+            Some(Err(FollowError::Read(error))) => return Err(unreadable(&error)),
+            None => return Err(Stop::Failed(HistoryError::Failed("the thread that reads panicked".to_owned()))),
         };
         let began = Instant::now();
         let (mut bytes, mut runs) = (first.record_bytes(), vec![first]);
@@ -148,17 +150,20 @@ impl Filler {
             let linger = self.shared.options.linger * if bytes < BUSY { 1 } else { BUSY_LINGERS };
             let left = linger.saturating_sub(began.elapsed()).min(self.shared.options.linger);
             // An error stays what it is: it comes again when the next batch is gathered.
-            match self.follower.next(most - bytes, left) {
-                Ok(run) if !run.is_empty() => {
+            match self.source.next(most - bytes, left) {
+                Some(Ok(run)) if !run.is_empty() => {
                     bytes += run.record_bytes();
                     runs.push(run);
                     if left.is_zero() {
                         break;
                     }
                 }
-                Ok(_) if linger > began.elapsed() => {}
-                Ok(_) | Err(_) => break,
+                Some(Ok(_)) if linger > began.elapsed() => {}
+                _ => break,
             }
+        }
+        if bytes >= most / 2 {
+            self.source.read_ahead(most);
         }
         Ok(runs)
     }

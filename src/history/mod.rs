@@ -14,6 +14,7 @@ mod filler;
 mod ids;
 mod keys;
 mod pack;
+mod part;
 mod position;
 mod reader;
 mod record;
@@ -21,6 +22,7 @@ mod rows;
 mod runner;
 mod shared;
 mod sheet;
+mod source;
 mod states;
 #[cfg(test)]
 mod tests;

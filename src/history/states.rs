@@ -115,23 +115,24 @@ impl States {
         next: Number,
         view: impl FnOnce() -> Result<View, HistoryError>,
     ) -> Result<(Place, bool), HistoryError> {
-        if let Some(place) = self.places.get(id) {
-            return Ok((*place, false));
+        if let Some(place) = self.places.get(id).copied() {
+            self.at(place).used = self.batch;
+            return Ok((place, false));
         }
         let id = MerchantId::parse(id).map_err(|error| crate::codec::Malformed(error.to_string()))?;
         let loaded = State::load(&view()?, &id)?;
         let (is_new, place) = (loaded.is_none(), self.states.len());
-        self.states.push(loaded.unwrap_or_else(|| State::new(id.clone(), next)));
+        let state = loaded.unwrap_or_else(|| State::new(id.clone(), next));
+        self.states.push(State { used: self.batch, ..state });
         self.places.insert(id, place);
         Ok((place, is_new))
     }
 
-    /// The state in a place, to be used for the batch.
-    pub(super) fn use_now(&mut self, place: Place) -> &mut State {
-        let batch = self.batch;
-        let state = self.at(place);
-        state.used = batch;
-        state
+    /// The states below a place and those from it on, each with the lowest place.
+    pub(super) fn split(&mut self, at: Place) -> ((Place, &mut [State]), (Place, &mut [State])) {
+        let at = at.min(self.states.len());
+        let (below, from) = self.states.split_at_mut(at);
+        ((0, below), (at, from))
     }
 
     /// The batch is drafted: lets go of the states that were not used for longest, where there are too many.

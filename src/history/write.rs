@@ -38,7 +38,7 @@ impl Draft {
     /// `pass` is called between any two trees.
     pub(super) fn write(&mut self, trees: &Trees, are_many: bool, pass: &dyn Fn()) -> Result<(), HistoryError> {
         let view = trees.view()?;
-        self.sheets.sort_unstable_by_key(|(number, _)| *number);
+        self.part.sheets.sort_unstable_by_key(|(number, _)| *number);
         let ids = self.ids(&view)?;
         if are_many {
             self.ledger.past_journal = self.ledger.applied;
@@ -71,7 +71,7 @@ impl Draft {
         self.write_names(sink)?;
         for tree in [Tree::Entries, Tree::Snapshots, Tree::Dates, Tree::Kinds] {
             (sink.1)();
-            self.sheets.iter().try_for_each(|(of, sheet)| sheet.write(tree, *of, sink))?;
+            self.part.sheets.iter().try_for_each(|(of, sheet)| sheet.write(tree, *of, sink))?;
         }
         (sink.1)();
         self.write_told(sink)?;
@@ -107,21 +107,21 @@ impl Draft {
     }
 
     fn write_told(&mut self, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
-        let mut releases: Vec<_> = self.releases.drain().collect();
+        let mut releases: Vec<_> = self.part.releases.drain().collect();
         releases.sort_unstable_by_key(|(key, _)| *key);
         for ((of, number), row) in releases {
             sink.put(&keys::numbered(Tree::Releases, of, number), &rows::encode_release(&row))?;
         }
-        self.later.sort_unstable();
-        self.later.iter().try_for_each(|(key, row)| sink.put(key, row))?;
-        let mut standings: Vec<_> = self.standings.drain().collect();
+        self.part.later.sort_unstable();
+        self.part.later.iter().try_for_each(|(key, row)| sink.put(key, row))?;
+        let mut standings: Vec<_> = self.part.standings.drain().collect();
         standings.sort_unstable_by_key(|(fingerprint, _)| *fingerprint);
         standings.iter().try_for_each(|(of, row)| sink.put(&keys::standing(*of), &row.encode_to_vec()))
     }
 
     fn write_days(&self, view: &View, sink: &mut Sink<'_>) -> Result<(), HistoryError> {
         let mut days: Vec<_> =
-            self.days.iter().map(|((clock, day), change)| (keys::day(*clock, *day), change)).collect();
+            self.part.days.iter().map(|((clock, day), change)| (keys::day(*clock, *day), change)).collect();
         days.sort_unstable_by_key(|(key, _)| *key);
         for (key, change) in days {
             let mut sums = match view.get(key)? {
@@ -131,7 +131,7 @@ impl Draft {
             sums.add(change);
             sink.put(&key, &sums.encode().encode_to_vec())?;
         }
-        let mut quick: Vec<_> = self.quick.iter().collect();
+        let mut quick: Vec<_> = self.part.quick.iter().collect();
         quick.sort_unstable_by_key(|((Day(day), of), _)| (*day, *of));
         quick.into_iter().try_for_each(|((day, of), change)| {
             sink.put(&keys::quick(*day, *of, self.ledger.applied), &rows::encode_amount(*change))
