@@ -88,6 +88,9 @@ impl State {
 /// Where a state lies as long as no batch ends.
 pub(super) type Place = usize;
 
+/// States in a row, and the place of the first.
+pub(super) type Stretch<'a> = (Place, &'a mut [State]);
+
 /// The states that were worked on last.
 pub(super) struct States {
     places: HashMap<MerchantId, Place, foldhash::quality::RandomState>,
@@ -115,11 +118,11 @@ impl States {
         next: Number,
         view: impl FnOnce() -> Result<View, HistoryError>,
     ) -> Result<(Place, bool), HistoryError> {
-        if let Some(place) = self.places.get(id).copied() {
+        let id = MerchantId::parse(id).map_err(|error| crate::codec::Malformed(error.to_string()))?;
+        if let Some(place) = self.places.get(&id).copied() {
             self.at(place).used = self.batch;
             return Ok((place, false));
         }
-        let id = MerchantId::parse(id).map_err(|error| crate::codec::Malformed(error.to_string()))?;
         let loaded = State::load(&view()?, &id)?;
         let (is_new, place) = (loaded.is_none(), self.states.len());
         let state = loaded.unwrap_or_else(|| State::new(id.clone(), next));
@@ -129,7 +132,7 @@ impl States {
     }
 
     /// The states below a place and those from it on, each with the lowest place.
-    pub(super) fn split(&mut self, at: Place) -> ((Place, &mut [State]), (Place, &mut [State])) {
+    pub(super) fn split(&mut self, at: Place) -> (Stretch<'_>, Stretch<'_>) {
         let at = at.min(self.states.len());
         let (below, from) = self.states.split_at_mut(at);
         ((0, below), (at, from))
