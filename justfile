@@ -21,3 +21,7 @@ play start="2026-01-01T00:00:00Z":
 # How fast it is.
 bench:
     cargo bench --locked
+
+# Counts the instructions of the core paths and compares them with what is written down; `--write` writes it anew.
+instructions *args:
+    .ci/instructions {{ args }}
