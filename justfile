@@ -25,3 +25,7 @@ bench:
 # Counts the instructions of the core paths and compares them with what is written down; `--write` writes it anew.
 instructions *args:
     .ci/instructions {{ args }}
+
+# Beside what one would build instead: Redis with a script, PostgreSQL with functions. `just peers --rounds 3`.
+peers *args:
+    benches/peers/run {{ args }}
