@@ -6,12 +6,12 @@ use prost::Message as _;
 use tplus::{
     clock::{Clock, ManualClock},
     domain::{ClassifyOrder, Context, InForce, Limits, Merchant, Policy, Timeline, decide},
-    engine::{Engine, Options, Request},
-    grpc::convert,
+    engine::{Classified, Engine, Manner, Options, Order, Request},
+    grpc::{convert, wire},
     journal::{self, Batch, Epoch, Half, Journal, Lsn, MemoryStore, Store},
     proto::{
         journal::Record,
-        v1::{ClassifyOrderRequest, CompletedOrder, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse},
+        v1::{ClassifyOrderRequest, CompletedOrder, StreamClassifyOrdersRequest},
     },
 };
 
@@ -42,6 +42,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("apply", MANY, apply_orders),
     path("submit", MANY, submit_orders),
     path("submit-repeat", MANY, submit_repeats),
+    path("classify-in-chunk", MANY, classify_chunk),
     path("request-unary", MANY, requests),
     path("answer-unary", MANY, answers),
     path("request-in-chunk", MANY, request_chunk),
@@ -166,6 +167,25 @@ fn submit_repeats() {
     rig.close();
 }
 
+/// The hot path: what a chunk costs in the engine.
+fn classify_chunk() {
+    let rig = rig();
+    rig.hold();
+    let orders: Vec<_> = rig.new.iter().map(in_chunk).collect();
+    let mut room = rig.engine.room_now(orders.len()).expect("room");
+    counted(&mut || {
+        rig.engine.classify(&orders, &Manner::default(), &mut room, &mut |told| {
+            assert!(black_box(told).is_ok());
+        });
+    });
+    drop(room);
+    rig.close();
+}
+
+fn in_chunk(Request { merchant, command, .. }: &Request<ClassifyOrder>) -> Order {
+    Order { merchant: merchant.clone(), command: command.clone() }
+}
+
 fn completed(number: u64) -> CompletedOrder {
     let completed_at = Some(prost_types::Timestamp { seconds: START.micros() / 1_000_000, nanos: 123_000_000 });
     CompletedOrder {
@@ -199,8 +219,8 @@ fn request_chunk() {
     let orders = (0..MANY).map(completed).collect();
     let message = StreamClassifyOrdersRequest { sequence: 1, orders, ..Default::default() }.encode_to_vec();
     second(&mut || {
-        let message = StreamClassifyOrdersRequest::decode(black_box(message.as_slice())).expect("a message");
-        assert!(black_box(convert::stream_classify_orders(&message)).is_ok());
+        let message = wire::StreamClassifyOrdersRequest::decode(black_box(message.as_slice()));
+        assert!(black_box(message).is_ok());
     });
 }
 
@@ -219,13 +239,16 @@ fn answers() {
 
 fn answer_chunk() {
     let rig = rig();
-    let answers: Vec<_> =
-        rig.decided.iter().take(MANY as usize).map(|order| rig.engine.submit(order).result.expect("decided")).collect();
-    let mut copies = vec![answers.clone(), answers].into_iter();
+    let answers: Vec<_> = rig
+        .decided
+        .iter()
+        .take(MANY as usize)
+        .map(|order| Classified { replayed: false, ..rig.engine.submit(order).result.expect("decided").into() })
+        .collect();
     second(&mut || {
-        let answers = copies.next().into_iter().flatten();
-        let results = answers.map(|answer| convert::order_result(Ok(answer), false)).collect();
-        black_box(StreamClassifyOrdersResponse { sequence: 1, results }.encode_to_vec());
+        let mut results = wire::Results::of_stream(1, answers.len(), false);
+        answers.iter().for_each(|answer| results.tell(Ok(black_box(answer))));
+        black_box(results.written().encode_to_vec());
     });
     rig.close();
 }
