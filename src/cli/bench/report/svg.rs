@@ -106,8 +106,9 @@ impl Panel {
             picture,
             "<circle cx='{x:.1}' cy='{y:.1}' r='4' fill='{colour}' stroke='#ffffff' stroke-width='1.5'/>"
         )?;
-        let anchor = if x > self.x(0.93) { "end" } else { "middle" };
-        text(picture, (x, y - 11.0), &format!("text-anchor='{anchor}' font-weight='600'"), label)
+        // Above to the left nothing is drawn, since the line rises.
+        let anchor = if x - self.left < 70.0 { "middle" } else { "end" };
+        text(picture, (x - 2.0, y - 10.0), &format!("text-anchor='{anchor}' font-weight='600'"), label)
     }
 }
 

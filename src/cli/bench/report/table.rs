@@ -24,7 +24,7 @@ pub(in crate::cli::bench) fn table(plan: &Plan, figures: &Figures) -> String {
     rows.row(&of, &latencies(figures));
     rows.row("CPU an order", &cpu(figures));
     if let Some((now, each)) = figures.memory {
-        rows.row("server memory", &format!("{}, grown by {each:.0} bytes an order", HumanBytes(now)));
+        rows.row("server memory", &format!("{}, grown by {} bytes an order", HumanBytes(now), each.round() as i64));
     }
     if let Some(journal) = figures.journal {
         let grown = figures.disk.unwrap_or_default();
@@ -53,7 +53,11 @@ pub(in crate::cli::bench) fn heading(plan: &Plan) -> String {
         Mode::Chunk => "ClassifyOrders",
         Mode::Stream => "StreamClassifyOrders",
     };
-    let chunk = if plan.mode == Mode::Unary { String::new() } else { format!(", {} orders a message", plan.chunk) };
+    let chunk = match plan.chunk {
+        _ if plan.mode == Mode::Unary => String::new(),
+        1 => ", 1 order a message".to_owned(),
+        more => format!(", {} orders a message", count(f64::from(more))),
+    };
     let connections = match plan.connections {
         1 => "1 connection".to_owned(),
         more => format!("{more} connections"),
