@@ -21,8 +21,8 @@ use crate::{
     proto::journal::{HistoryPolicy, PolicySet},
 };
 
-/// With how many records of facts a second thread is worth it.
-const MANY: usize = 1 << 14;
+/// With how many records of facts a second thread is worth it; tests have it work on anything.
+const MANY: usize = if cfg!(test) { 2 } else { 1 << 14 };
 
 /// What is worked on: what is written, and what is known of it in memory.
 pub(super) struct Desk<'a> {
@@ -100,10 +100,10 @@ impl Draft {
         let middle = order.get(order.len() / 2).map_or(0, |(place, _)| *place);
         let cut = if order.len() < MANY { 0 } else { order.partition_point(|(place, _)| *place < middle) };
         let (before, behind) = order.split_at(cut);
-        let states = desk.states.split(if cut == 0 { 0 } else { middle });
+        let [states_before, states_behind] = desk.states.split(if cut == 0 { 0 } else { middle });
         let parts = std::thread::scope(|scope| {
-            let beside = (cut > 0).then(|| scope.spawn(|| Part::of(&work, before, states.0)));
-            let here = Part::of(&work, behind, states.1);
+            let beside = (cut > 0).then(|| scope.spawn(|| Part::of(&work, before, states_before)));
+            let here = Part::of(&work, behind, states_behind);
             let beside = beside.map(|beside| beside.join().map_err(|_| panicked()).flatten());
             [beside, Some(here)]
         });

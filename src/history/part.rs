@@ -15,7 +15,7 @@ use super::{
     record::{RawFacts, event},
     rows,
     sheet::Sheet,
-    states::{Place, State},
+    states::{Place, State, Stretch},
     trees::View,
     writer::Writer,
 };
@@ -75,7 +75,7 @@ impl Part {
     pub(super) fn of(
         work: &Work<'_>,
         order: &[(Place, usize)],
-        (first, states): (Place, &mut [State]),
+        (first, states): Stretch<'_>,
     ) -> Result<Self, HistoryError> {
         let mut part = Self::default();
         for of_merchant in order.chunk_by(|(a, _), (b, _)| a == b) {

@@ -88,7 +88,7 @@ impl State {
 /// Where a state lies as long as no batch ends.
 pub(super) type Place = usize;
 
-/// States in a row, and the place of the first.
+/// States that lie side by side, and the place of the first one.
 pub(super) type Stretch<'a> = (Place, &'a mut [State]);
 
 /// The states that were worked on last.
@@ -132,10 +132,10 @@ impl States {
     }
 
     /// The states below a place and those from it on, each with the lowest place.
-    pub(super) fn split(&mut self, at: Place) -> (Stretch<'_>, Stretch<'_>) {
+    pub(super) fn split(&mut self, at: Place) -> [Stretch<'_>; 2] {
         let at = at.min(self.states.len());
         let (below, from) = self.states.split_at_mut(at);
-        ((0, below), (at, from))
+        [(0, below), (at, from)]
     }
 
     /// The batch is drafted: lets go of the states that were not used for longest, where there are too many.
