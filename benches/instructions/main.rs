@@ -73,7 +73,11 @@ fn check() -> ExitCode {
 /// Counts all paths, as many at once as there are processors.
 fn count_all() -> BTreeMap<&'static str, f64> {
     let processes = thread::available_parallelism().map_or(1, usize::from);
-    let count = |path: &Path| (path.name, callgrind::count(path.name) as f64 / path.of as f64);
+    // The smaller of two: a lock that was not free, or a page that another thread gave back, only ever adds.
+    let count = |path: &Path| {
+        let least = callgrind::count(path.name).min(callgrind::count(path.name));
+        (path.name, least as f64 / path.of as f64)
+    };
     let mut counts = BTreeMap::new();
     for paths in PATHS.chunks(processes) {
         thread::scope(|scope| {
