@@ -239,7 +239,7 @@ fn without_room_nothing_is_taken_until_there_is_room<S: Subject>() {
     let (journal, _) = start_with(subject.store(), Options { observer: notes.clone(), ..Options::default() });
     subject.fill_disk();
     let mut accepted = 0;
-    while subject.store().room() >= subject.store().cost(1000) {
+    while subject.store().room() >= subject.store().cost(1004) {
         match journal.append(&[7; 1000]) {
             Ok(_) => accepted += 1,
             Err(AppendError::NoRoom) => journal.wait_durable_blocking(journal.last()).unwrap(),

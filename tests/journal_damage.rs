@@ -367,7 +367,7 @@ fn commit_random(store: &FileStore, numbers: &mut Numbers, kept: &mut Vec<Vec<u8
         kept.push(record);
     }
     // The spare is prepared by a thread; the journal would ask for room in the same way.
-    while store.room() < batch.records().map(|record| store.cost(record.len())).sum() {
+    while store.room() < store.cost(batch.bytes().len()) {
         std::thread::yield_now();
     }
     store.commit(&batch).unwrap();

@@ -252,6 +252,39 @@ fn a_batch_larger_than_a_segment_is_split_between_records() {
 }
 
 #[test]
+fn what_fits_by_its_cost_is_taken_however_it_is_split() {
+    // Small segments with a few small records each; and frames that are split because they get too long.
+    takes_what_fits(SEGMENT, &[900, 7, 450, 31, 3_000, 1], 60);
+    takes_what_fits(16 << 20, &[2_200_000, 1, 2_000_000, 4_500_000], 3);
+}
+
+/// Commits batches, each of as many records as there is room for.
+fn takes_what_fits(segment: u64, lens: &[usize], batches: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileStore::open(dir.path(), options(segment)).unwrap();
+    let (tail, _) = recover_from(&store, Lsn::FIRST);
+    let mut next = tail.last.next();
+    for turn in 0..batches {
+        let mut batch = Batch::new(next, tail.epoch);
+        let mut records = lens.iter().cycle().skip(turn).map(|len| vec![turn as u8; *len]).peekable();
+        let mut fits = |batch: &Batch| {
+            records.next_if(|record| store.cost(batch.bytes().len() + 4 + record.len()) <= store.room())
+        };
+        // At least one, for which the spare has to be there.
+        while batch.is_empty() {
+            while let Some(record) = fits(&batch) {
+                batch.push(&record);
+            }
+        }
+        store.commit(&batch).unwrap();
+        next = batch.next();
+    }
+    assert!(next > Lsn::new(10));
+    drop(store);
+    assert_eq!(inspect::verify(dir.path()).unwrap().records, next.get() - 1);
+}
+
+#[test]
 fn inspection_reads_a_directory_in_use_and_changes_nothing() {
     let dir = filled(1, 10);
     let store = Arc::new(open(dir.path()).unwrap());
@@ -321,7 +354,7 @@ fn a_disk_that_is_really_full_makes_read_only_and_resumes() {
     fs::write(&filler, vec![1; 64 << 10]).unwrap();
     let store = Arc::new(FileStore::open(&small.join("data"), options(SEGMENT)).unwrap());
     let (journal, _) = start(store.clone());
-    while store.room() >= store.cost(1000) {
+    while store.room() >= store.cost(1004) {
         match journal.append(&[1; 1000]) {
             Ok(lsn) => journal.wait_durable_blocking(lsn).unwrap(),
             Err(error) => assert!(matches!(error, tplus::journal::AppendError::NoRoom)),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::committer::{Shared, State};
 use super::error::AppendError;
+use super::frame::RECORD_PREFIX;
 use super::position::Lsn;
 
 /// Appends records while it holds the journal's buffer: others who append wait, and so does the committer with its next batch. So it
@@ -37,14 +38,13 @@ impl<'a> Appender<'a> {
         if record.len() > shared.max_record {
             return Err(AppendError::TooLarge { len: record.len(), max: shared.max_record });
         }
-        let cost = shared.store.cost(record.len());
-        if state.queued_cost().saturating_add(cost) > shared.store.room() {
-            state.refused_cost = cost;
+        let taken = RECORD_PREFIX + record.len();
+        if shared.cost_with(state, taken) > shared.store.room() {
+            state.refused = taken;
             *refused = true;
             return Err(AppendError::NoRoom);
         }
         let lsn = state.filling.push(record);
-        state.filling_cost += cost;
         *bytes += record.len();
         shared.last.store(lsn.get(), Ordering::Release);
         Ok(lsn)

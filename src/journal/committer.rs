@@ -104,11 +104,10 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) filling: Batch,
-    /// What the records of the two batches may take from the store's room.
-    pub(super) filling_cost: u64,
+    /// What the batch in flight may take from the store's room.
     in_flight_cost: u64,
-    /// The cost of the record that found no room; 0 while there is room.
-    pub(super) refused_cost: u64,
+    /// The bytes of the record that found no room; 0 while there is room.
+    pub(super) refused: usize,
     in_flight_last: Lsn,
     /// Waiters up to `in_flight_last`, and beyond: two lists, so that a commit touches only those it wakes.
     waiting_in_flight: Vec<Waiter>,
@@ -295,9 +294,8 @@ impl Shared {
     fn new(store: Arc<dyn Store>, tail: &Tail, options: Options) -> Shared {
         let state = State {
             filling: Batch::new(tail.last.next(), tail.epoch),
-            filling_cost: 0,
             in_flight_cost: 0,
-            refused_cost: 0,
+            refused: 0,
             in_flight_last: tail.last,
             waiting_in_flight: Vec::new(),
             waiting_beyond: Vec::new(),
@@ -353,7 +351,7 @@ impl Shared {
         state.idle = false;
         batch.restart(state.filling.next());
         mem::swap(batch, &mut state.filling);
-        state.in_flight_cost = mem::take(&mut state.filling_cost);
+        state.in_flight_cost = self.store.cost(batch.bytes().len());
         let State { in_flight_last, waiting_in_flight, waiting_beyond, .. } = &mut *state;
         *in_flight_last = batch.last();
         waiting_in_flight.extend(waiting_beyond.extract_if(.., |waiter| waiter.lsn <= *in_flight_last));
@@ -368,7 +366,7 @@ impl Shared {
         let mut state = lock(&self.state);
         // The store has taken the batch from its room already; in between it counted twice, which is the safe side.
         state.in_flight_cost = 0;
-        let refused = state.refused_cost > 0;
+        let refused = state.refused > 0;
         mem::swap(&mut state.waiting_in_flight, woken);
         let followed = self.ring.is_followed();
         drop(state);
@@ -426,14 +424,19 @@ impl Shared {
         waiter.wake(outcome);
     }
 
+    /// What everything queued takes from the store's room at most, with so many bytes more.
+    pub(super) fn cost_with(&self, state: &State, more: usize) -> u64 {
+        state.in_flight_cost.saturating_add(self.store.cost(state.filling.bytes().len() + more))
+    }
+
     /// Takes appends again once what was refused last would fit.
     fn settle_room(&self) {
         let mut state = lock(&self.state);
-        let fits = state.queued_cost().saturating_add(state.refused_cost) <= self.store.room();
-        if state.refused_cost == 0 || !fits {
+        let fits = self.cost_with(&state, state.refused) <= self.store.room();
+        if state.refused == 0 || !fits {
             return;
         }
-        state.refused_cost = 0;
+        state.refused = 0;
         self.read_only.store(false, Ordering::Relaxed);
         drop(state);
         self.observer.room_changed(false);
@@ -441,10 +444,6 @@ impl Shared {
 }
 
 impl State {
-    pub(super) fn queued_cost(&self) -> u64 {
-        self.filling_cost.saturating_add(self.in_flight_cost)
-    }
-
     fn take_waiters(&mut self) -> Vec<Waiter> {
         let mut woken = mem::take(&mut self.waiting_in_flight);
         woken.append(&mut self.waiting_beyond);

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::checkpoint::{self, Encoder};
 use super::error::{FileError, RecoverError, StoreError, VisitError};
 use super::faults::{Faults, Half, lock};
-use super::frame::{self, Point, RECORD_PREFIX, Records, Seed};
+use super::frame::{self, Point, Records, Seed};
 use super::position::Lsn;
 use super::store::{
     CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, VisitItem, VisitRecord,
@@ -224,7 +224,7 @@ impl Store for MemoryStore {
     }
 
     fn cost(&self, len: usize) -> u64 {
-        (RECORD_PREFIX + len) as u64
+        len as u64
     }
 
     fn max_record(&self) -> usize {

@@ -22,9 +22,9 @@
 //! # Room
 //!
 //! Space is reserved before it is promised: a thread writes the next segment with zeros and syncs it while the current
-//! one is being filled. `append` takes a record only if everything queued, each record counted as if it had a frame of
-//! its own, fits either the current segment or the spare; frames that hold more than one record only need less. So what
-//! was taken always finds its place, and a full disk is met only by that thread, which tries again about once a second
+//! one is being filled. `append` takes a record only if everything queued fits either the current segment or the spare,
+//! in as many frames as it may come to be split into: what fits one of them alone also fits both together. So what was
+//! taken always finds its place, and a full disk is met only by that thread, which tries again about once a second
 //! while the journal refuses appends with [`AppendError::NoRoom`].
 //!
 //! # Following

@@ -57,7 +57,8 @@ pub trait Store: Send + Sync + 'static {
     /// commit. Cheap: asked on every append.
     fn room(&self) -> u64;
 
-    /// What a record of `len` bytes takes at most from [`Store::room`]: counted as if it were alone in its batch.
+    /// What a batch of `len` bytes, [as it is kept](Batch::bytes), takes at most from [`Store::room`], wherever it is split. A longer one
+    /// takes no less.
     fn cost(&self, len: usize) -> u64;
 
     /// The longest record that can be kept, in bytes.

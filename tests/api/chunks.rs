@@ -109,7 +109,7 @@ async fn a_chunk_is_tried_out_and_has_a_limit() {
 
 #[tokio::test]
 async fn a_chunk_has_one_to_8192_orders() {
-    let server = start_server().await;
+    let server = start_server_with(Setup { segment_size: 16 << 20, ..Setup::default() }).await;
     let many = |count| (0..count).map(|n| completed("m", &format!("o{n}"), "1")).collect::<Vec<_>>();
     assert_eq!(told(classify(&server, chunk(many(0))).await), "INVALID_ARGUMENT INVALID_FIELD field=orders");
     assert_eq!(told(classify(&server, chunk(many(8_193))).await), "INVALID_ARGUMENT INVALID_FIELD field=orders");

@@ -277,8 +277,11 @@ impl Store for FileStore {
         self.rest.load(Ordering::Acquire).max(self.spare.room())
     }
 
+    /// Any two frames in a row are together longer than the limit of one, or they would be one; so there are at most so many. Each ends
+    /// within a sector.
     fn cost(&self, len: usize) -> u64 {
-        (frame::sectors_for(RECORD_PREFIX + len) * SECTOR) as u64
+        let frames = 1 + 2 * (len / FRAME_LIMIT);
+        ((frame::sectors_for(len) + 2 * (frames - 1)) * SECTOR) as u64
     }
 
     fn max_record(&self) -> usize {
