@@ -31,6 +31,7 @@ fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
 }
 
 /// An amount of any size; absent when it is zero, which costs no byte.
+#[inline]
 pub(crate) const fn amount(money: Money) -> Option<pb::Amount> {
     #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
     if money.is_zero() {

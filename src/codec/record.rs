@@ -12,21 +12,54 @@ use crate::{
     },
 };
 
-/// The longest record of an order without its caller: two ids of 64 bytes, and no number of more than 10.
+/// The longest record of an order without its caller: two ids of 64 bytes, and no number of more than 10; and some more, since whatever is
+/// written may begin with bytes that do not count.
 const MOST: usize = 512;
 
-/// Where the record of an order is put together, from its end to its beginning: so the length of what is inside is known when it is
-/// needed.
+/// Where the record of an order is put together.
 pub(crate) struct OrderRecord {
+    page: Page,
+    fact: usize,
+    /// Times are those of the order before, most of the time.
+    recorded_at: Written,
+    effective_at: Written,
+    completed_at: Written,
+    /// With day and cycle.
+    settles_at: [(Day, Written); 2],
+    resets_at: Written,
+}
+
+/// Is written from its end to its beginning: so the length of what is inside is known when it is needed.
+struct Page {
     bytes: [u8; MOST],
     start: usize,
-    fact: usize,
+}
+
+/// What was written for a number, at the end of some bytes; nothing: no bytes.
+#[derive(Clone, Copy)]
+struct Written {
+    number: u64,
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Written {
+    const NOTHING: Self = Self { number: 0, bytes: [0; 16], len: 0 };
 }
 
 impl OrderRecord {
     /// An empty one. To be used for one order after the other.
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; MOST], start: MOST, fact: MOST }
+        let none = Written::NOTHING;
+        Self {
+            page: Page { bytes: [0; MOST], start: MOST },
+            fact: MOST,
+            recorded_at: none,
+            effective_at: none,
+            completed_at: none,
+            settles_at: [(Day(0), none); 2],
+            resets_at: none,
+        }
     }
 
     /// Puts the record of an order together that stands alone and that nobody named as his.
@@ -37,58 +70,76 @@ impl OrderRecord {
         verdict: &Verdict,
         (effective_at, recorded_at): (Timestamp, Timestamp),
     ) {
-        self.start = MOST;
+        self.page.start = MOST;
         self.verdict(verdict);
-        self.number(3, profit.input_cents());
-        self.number(2, price.input_cents());
-        self.text(1, order_id.as_bytes());
-        self.length(2, MOST);
-        self.number(1, effective_at.micros().cast_unsigned());
-        self.fact = self.start;
+        let page = &mut self.page;
+        page.number(3, profit.input_cents());
+        page.number(2, price.input_cents());
+        page.text(1, order_id.as_bytes());
+        page.length(2, MOST);
+        page.time(1, effective_at, &mut self.effective_at);
+        self.fact = page.start;
         // MerchantFacts
-        self.length(2, MOST);
-        self.text(1, merchant.as_bytes());
+        page.length(2, MOST);
+        page.text(1, merchant.as_bytes());
         // Record
-        self.length(3, MOST);
-        self.number(1, recorded_at.micros().cast_unsigned());
+        page.length(3, MOST);
+        page.time(1, recorded_at, &mut self.recorded_at);
     }
 
     /// The whole record.
     pub(crate) fn record(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        self.page.bytes.get(self.page.start..).unwrap_or_default()
     }
 
     /// The fact alone.
     pub(crate) fn fact(&self) -> &[u8] {
-        self.bytes.get(self.fact..).unwrap_or_default()
+        self.page.bytes.get(self.fact..).unwrap_or_default()
     }
 
     fn verdict(&mut self, verdict: &Verdict) {
-        let end = self.start;
+        let end = self.page.start;
         self.receipt(&verdict.receipt);
-        self.length(8, end);
-        self.number(7, verdict.settles_at.micros().cast_unsigned());
-        self.number(6, encode_cycle(verdict.cycle) as u64);
-        self.number(5, i64::from(verdict.day.0).cast_unsigned());
-        self.number(4, verdict.completed_at.micros().cast_unsigned());
+        let page = &mut self.page;
+        let [quick, standard] = &mut self.settles_at;
+        page.length(8, end);
+        let (day, written) = if verdict.cycle == Cycle::Quick { quick } else { standard };
+        if *day != verdict.day {
+            *written = Written::NOTHING;
+            *day = verdict.day;
+        }
+        page.again(verdict.settles_at.micros().cast_unsigned(), written, |page, settles_at| {
+            page.number(7, settles_at);
+            page.number(6, encode_cycle(verdict.cycle) as u64);
+            page.number(5, i64::from(verdict.day.0).cast_unsigned());
+        });
+        page.time(4, verdict.completed_at, &mut self.completed_at);
     }
 
     fn receipt(&mut self, receipt: &Receipt) {
-        self.number(6, receipt.resets_at.micros().cast_unsigned());
-        self.amount(5, receipt.day_total_after);
-        self.amount(4, receipt.day_total_before);
-        self.amount(3, receipt.quota);
-        self.number(2, receipt.multiple.into());
-        self.number(1, receipt.policy_version);
+        let page = &mut self.page;
+        page.time(6, receipt.resets_at, &mut self.resets_at);
+        page.amount(5, receipt.day_total_after);
+        page.amount(4, receipt.day_total_before);
+        page.amount(3, receipt.quota);
+        page.number(2, receipt.multiple.into());
+        page.number(1, receipt.policy_version);
     }
+}
 
+/// Numbers below fit seven groups of seven bits, and with their key eight bytes.
+const SHORT: u64 = 1 << 49;
+
+impl Page {
+    /// An amount, if it is not zero.
     fn amount(&mut self, field: u8, money: Money) {
-        if let Some(pb::Amount { low, high }) = super::amount(money) {
-            let end = self.start;
+        let Some(pb::Amount { low, high }) = super::amount(money) else { return };
+        let end = self.start;
+        if high != 0 {
             self.number(2, (high << 1 ^ high >> 63).cast_unsigned());
-            self.number(1, low);
-            self.length(field, end);
         }
+        self.number(1, low);
+        self.length(field, end);
     }
 
     fn text(&mut self, field: u8, text: &[u8]) {
@@ -98,34 +149,55 @@ impl OrderRecord {
     }
 
     /// Puts the key of a message or a text before it, and its length: it ends at `end`.
+    #[inline]
     fn length(&mut self, field: u8, end: usize) {
-        self.varint((end - self.start) as u64);
-        self.byte(message(field));
+        self.keyed(message(field), (end - self.start) as u64);
     }
 
     /// A number, if it is not the default.
+    #[inline]
     fn number(&mut self, field: u8, value: u64) {
         if value != 0 {
-            self.varint(value);
-            self.byte(number(field));
+            self.keyed(number(field), value);
         }
     }
 
-    /// Puts a number before what is there. Eight bytes are written at once, of which the number is the last ones: what comes before it
-    /// has yet to be written.
+    /// A time.
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits")]
-    fn varint(&mut self, number: u64) {
-        if number < 0x80 {
-            return self.byte(number as u8);
+    fn time(&mut self, field: u8, time: Timestamp, written: &mut Written) {
+        self.again(time.micros().cast_unsigned(), written, |page, value| page.number(field, value));
+    }
+
+    /// What follows from a number, as it was written for the number before if that was the same.
+    #[inline]
+    fn again(&mut self, number: u64, written: &mut Written, write: impl FnOnce(&mut Self, u64)) {
+        if number == written.number && written.len > 0 {
+            return self.put(written.bytes, written.len);
         }
-        let len = (64 - (number | 1).leading_zeros() as usize).div_ceil(7);
-        let place = self.start.checked_sub(8).and_then(|at| self.bytes.get_mut(at..self.start));
-        let Some(place) = place.and_then(|place| place.first_chunk_mut::<8>()).filter(|_| len <= 8) else {
-            return self.long_varint(number);
+        let end = self.start;
+        write(self, number);
+        let (bytes, len) =
+            (end.checked_sub(16).and_then(|at| self.bytes.get(at..end)?.first_chunk()), end - self.start);
+        *written = match bytes {
+            Some(bytes) if len <= 16 => Written { number, bytes: *bytes, len },
+            _ => Written::NOTHING,
         };
-        *place = (spread(number, len) << (8 * (8 - len))).to_le_bytes();
-        self.start -= len;
+    }
+
+    /// A number behind its key.
+    #[inline]
+    fn keyed(&mut self, key: u8, value: u64) {
+        if value < 0x80 {
+            self.put([key, value.to_le_bytes()[0]], 2);
+        } else if value < SHORT {
+            // Eight bytes at once, of which those before the key fall off.
+            let len = (70 - value.leading_zeros()) / 7;
+            let word = spread(value, len) << 8 | u64::from(key);
+            self.put(word.wrapping_shl(56 - 8 * len).to_le_bytes(), len as usize + 1);
+        } else {
+            self.long_varint(value);
+            self.put([key], 1);
+        }
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
@@ -144,12 +216,13 @@ impl OrderRecord {
         self.bytes(bytes.get(..len).unwrap_or_default());
     }
 
+    /// Puts some bytes before what is there, of which the last ones count: what comes before them has yet to be written.
     #[inline]
-    fn byte(&mut self, byte: u8) {
-        let start = self.start.saturating_sub(1);
-        if let Some(place) = self.bytes.get_mut(start) {
-            *place = byte;
-            self.start = start;
+    fn put<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        let at = self.start.wrapping_sub(N);
+        if let Some(place) = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = bytes;
+            self.start -= len;
         }
     }
 
@@ -162,12 +235,13 @@ impl OrderRecord {
     }
 }
 
-/// A number of up to eight groups of seven bits as that many bytes, each but the last marked.
-const fn spread(number: u64, len: usize) -> u64 {
+/// A number of one to eight groups of seven bits as that many bytes, each but the last marked.
+#[inline]
+const fn spread(number: u64, len: u32) -> u64 {
     let halves = number & 0x0000_0000_0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
     let quarters = halves & 0x0000_3fff_0000_3fff | (halves & 0x0fff_c000_0fff_c000) << 2;
     let bytes = quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
-    bytes | 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1)
+    bytes | 0x0080_8080_8080_8080_u64.wrapping_shr(64 - 8 * len)
 }
 
 /// An order that stands alone in its record.
@@ -182,9 +256,9 @@ pub(crate) struct WrittenOrder<'a> {
 /// Reads the record of an order that stands alone, as [`OrderRecord`] writes it. None: it is another one, or is written in another way.
 pub(crate) fn read_order(record: &[u8]) -> Option<WrittenOrder<'_>> {
     let mut record = Fields(record);
-    optional(&mut record, 1)?;
+    record.number_or_0(1)?;
     let mut facts = Fields(last(record, 3)?);
-    let merchant = Id::parse_bytes(text(&mut facts, 1)?).ok()?;
+    let merchant = Id::parse_bytes(facts.bytes_of(1)?).ok()?;
     let fact = last(facts, 2)?;
     let mut fields = Fields(fact);
     let effective_at = time(&mut fields, 1)?;
@@ -195,12 +269,12 @@ pub(crate) fn read_order(record: &[u8]) -> Option<WrittenOrder<'_>> {
 fn classified(mut fields: Fields<'_>) -> Option<OrderClassified> {
     let order = &mut fields;
     Some(OrderClassified {
-        order_id: Id::parse_bytes(text(order, 1)?).ok()?,
-        price: super::input(optional(order, 2)?),
-        profit: super::input(optional(order, 3)?),
+        order_id: Id::parse_bytes(order.bytes_of(1)?).ok()?,
+        price: super::input(order.number_or_0(2)?),
+        profit: super::input(order.number_or_0(3)?),
         completed_at: time(order, 4)?,
-        day: Day(i32::try_from(optional(order, 5)?.cast_signed()).ok()?),
-        cycle: match optional(order, 6)? {
+        day: Day(i32::try_from(order.number_or_0(5)?.cast_signed()).ok()?),
+        cycle: match order.number_or_0(6)? {
             1 => Cycle::Quick,
             2 => Cycle::Standard,
             _ => return None,
@@ -213,8 +287,8 @@ fn classified(mut fields: Fields<'_>) -> Option<OrderClassified> {
 fn receipt(mut fields: Fields<'_>) -> Option<Receipt> {
     let receipt = &mut fields;
     let read = Receipt {
-        policy_version: optional(receipt, 1)?,
-        multiple: u32::try_from(optional(receipt, 2)?).ok()?,
+        policy_version: receipt.number_or_0(1)?,
+        multiple: u32::try_from(receipt.number_or_0(2)?).ok()?,
         quota: amount(receipt, 3)?,
         day_total_before: amount(receipt, 4)?,
         day_total_after: amount(receipt, 5)?,
@@ -228,27 +302,18 @@ fn amount(fields: &mut Fields<'_>, field: u8) -> Option<Money> {
         return Some(Money::ZERO);
     }
     let mut amount = Fields(fields.bytes()?);
-    let (low, high) = (optional(&mut amount, 1)?, optional(&mut amount, 2)?);
+    let (low, high) = (amount.number_or_0(1)?, amount.number_or_0(2)?);
     let high = (high >> 1).cast_signed() ^ -(high & 1).cast_signed();
     amount.0.is_empty().then(|| super::money(Some(pb::Amount { low, high })))
 }
 
 fn time(fields: &mut Fields<'_>, field: u8) -> Option<Timestamp> {
-    optional(fields, field).map(|micros| Timestamp::from_micros(micros.cast_signed()))
-}
-
-/// A number that may be left out.
-fn optional(fields: &mut Fields<'_>, field: u8) -> Option<u64> {
-    if fields.key_if(number(field)) { fields.varint() } else { Some(0) }
-}
-
-fn text<'a>(fields: &mut Fields<'a>, field: u8) -> Option<&'a [u8]> {
-    if fields.key_if(message(field)) { fields.bytes() } else { None }
+    fields.number_or_0(field).map(|micros| Timestamp::from_micros(micros.cast_signed()))
 }
 
 /// A field with which a message ends.
 fn last<'a>(mut fields: Fields<'a>, field: u8) -> Option<&'a [u8]> {
-    text(&mut fields, field).filter(|_| fields.0.is_empty())
+    fields.bytes_of(field).filter(|_| fields.0.is_empty())
 }
 
 #[cfg(test)]
@@ -269,10 +334,17 @@ mod tests {
         Id::parse(text).unwrap()
     }
 
+    /// Often one that was there before.
+    fn time() -> impl Strategy<Value = Timestamp> + Clone {
+        prop_oneof![any::<i64>(), 0..3_i64, 1_760_000_000_000_000..1_760_000_000_000_003_i64]
+            .prop_map(Timestamp::from_micros)
+    }
+
     fn order() -> impl Strategy<Value = OrderClassified> {
-        let money = any::<i128>().prop_map(Money::from_cents);
+        let money =
+            prop_oneof![any::<i128>(), any::<u64>().prop_map(i128::from), 0..100_000_i128].prop_map(Money::from_cents);
         let input = (0..=Money::MAX_INPUT.cents()).prop_map(Money::from_cents);
-        let time = any::<i64>().prop_map(Timestamp::from_micros);
+        let time = time();
         let receipt = (any::<u64>(), any::<u32>(), money.clone(), money.clone(), money, time.clone()).prop_map(
             |(policy_version, multiple, quota, day_total_before, day_total_after, resets_at)| Receipt {
                 policy_version,
@@ -305,19 +377,17 @@ mod tests {
     proptest! {
         #[test]
         fn the_bytes_are_those_of_the_messages(
-            merchant in ID,
-            order in order(),
-            effective_at: i64,
-            recorded_at: i64,
+            orders in prop::collection::vec((ID, order(), time(), time()), 1..8),
         ) {
-            let (effective_at, recorded_at) = (Timestamp::from_micros(effective_at), Timestamp::from_micros(recorded_at));
             let mut by_hand = OrderRecord::new();
-            put(&mut by_hand, &merchant, &order, (effective_at, recorded_at));
-            let fact = encode_event(&Event { effective_at, fact: order.into() });
-            prop_assert_eq!(by_hand.fact(), fact.encode_to_vec());
-            let body = Body::Merchant(MerchantFacts { merchant_id: merchant, facts: vec![fact] });
-            let record = Record { recorded_at: recorded_at.micros(), caller: String::new(), body: Some(body) };
-            prop_assert_eq!(by_hand.record(), record.encode_to_vec());
+            for (merchant, order, effective_at, recorded_at) in orders {
+                put(&mut by_hand, &merchant, &order, (effective_at, recorded_at));
+                let fact = encode_event(&Event { effective_at, fact: order.into() });
+                prop_assert_eq!(by_hand.fact(), fact.encode_to_vec());
+                let body = Body::Merchant(MerchantFacts { merchant_id: merchant, facts: vec![fact] });
+                let record = Record { recorded_at: recorded_at.micros(), caller: String::new(), body: Some(body) };
+                prop_assert_eq!(by_hand.record(), record.encode_to_vec());
+            }
         }
 
         #[test]

@@ -240,6 +240,9 @@ impl Merchant {
 
     /// Deductions that no appeal can change any more are no longer told apart.
     fn settle_deductions(&mut self, at: Timestamp) {
+        if self.deductions.is_empty() {
+            return;
+        }
         let last = &mut self.last_standing_deduction;
         self.deductions.retain(|deduction| {
             let open = deduction.appealed || at <= deduction.appeal_until;

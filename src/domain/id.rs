@@ -125,8 +125,15 @@ impl<Kind> Clone for Id<Kind> {
 }
 
 impl<Kind> PartialEq for Id<Kind> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            // All bytes at once: those behind the last one are zero.
+            (Chars::Short { len, bytes }, Chars::Short { len: other_len, bytes: other }) => {
+                len == other_len && bytes == other
+            }
+            (chars, other) => chars.as_bytes() == other.as_bytes(),
+        }
     }
 }
 

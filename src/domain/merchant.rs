@@ -19,46 +19,49 @@ use super::{Category, Charge, Cycle, Day, Income, Money, RequestId, Timestamp};
 /// money is conserved: what came in is what is held, less debt, plus what went out ([`Merchant::check`]).
 ///
 /// Changed by [`Merchant::apply`] alone; the default is a merchant that was never opened.
+///
+/// Laid out as written: what every order needs comes first, and so is in few lines of the processor's cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Merchant {
-    /// How many facts there are about the merchant.
-    pub(crate) facts: u64,
     /// What the merchant has opted for; whole dollars.
     pub(crate) guarantee: Money,
     /// The part of it that is really set aside.
     pub(crate) frozen: Money,
-    /// The gap of now.
-    pub(crate) gap_standing: Lasting,
-    /// What may be withdrawn.
-    pub(crate) available: Money,
-    /// What is owed.
-    pub(crate) debt: Money,
-    /// The debt of now.
-    pub(crate) debt_standing: Lasting,
     /// Decides the multiple.
     pub(crate) historical_profit: Money,
-    /// Money on its way back, by due time, then by number.
-    pub(crate) releases: Vec<Release>,
-    /// How many releases there ever were.
-    pub(crate) releases_ever: u64,
     /// Profit that has not settled, in the order in which it will.
     pub(crate) pending: Vec<Pending>,
     /// The totals of recent days, by day.
     pub(crate) days: Vec<DayTotals>,
-    /// Holds that stand, oldest first.
-    pub(crate) holds: Vec<Hold>,
+    /// How many facts there are about the merchant.
+    pub(crate) facts: u64,
+    /// Effective time of the last fact; none before the merchant was opened.
+    pub(crate) last_effective_at: Option<Timestamp>,
+    /// The gap of now.
+    pub(crate) gap_standing: Lasting,
+    /// The debt of now.
+    pub(crate) debt_standing: Lasting,
+    /// Money on its way back, by due time, then by number.
+    pub(crate) releases: Vec<Release>,
     /// Deductions that an appeal may still change, oldest first.
     pub(crate) deductions: Vec<Deduction>,
+    /// Open, or on its way out.
+    pub(crate) stage: Stage,
+    /// What may be withdrawn.
+    pub(crate) available: Money,
+    /// What is owed.
+    pub(crate) debt: Money,
+    /// How many releases there ever were.
+    pub(crate) releases_ever: u64,
+    /// Holds that stand, oldest first.
+    pub(crate) holds: Vec<Hold>,
     /// The latest deduction of which something stands for good.
     pub(crate) last_standing_deduction: Option<Timestamp>,
     /// What the merchant trades in, in order.
     pub(crate) categories: Vec<Category>,
-    /// Open, or on its way out.
-    pub(crate) stage: Stage,
-    /// What ever came in and went out. Apart from the rest, which every order looks at.
+    /// What ever came in and went out. Apart from the rest, which grows by it otherwise.
     pub(crate) lifetime: Box<Lifetime>,
-    /// Effective time of the last fact; none before the merchant was opened.
-    pub(crate) last_effective_at: Option<Timestamp>,
 }
 
 /// A state that should not last.

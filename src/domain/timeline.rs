@@ -159,6 +159,9 @@ impl Timeline {
     /// When something that has lasted since an instant lasts too long for the policy of the time, if ever. Limits may change
     /// while it lasts: the first version whose limit is exceeded while it is in force counts.
     pub fn deadline(&self, since: Timestamp, limit: impl Fn(&Policy) -> Option<Duration>) -> Option<Timestamp> {
+        if self.later.is_empty() {
+            return limit(&self.first.policy).map(|limit| since.after(limit));
+        }
         let ends = self.later.iter().map(|next| Some(next.effective_at)).chain([None]);
         self.versions().zip(ends).find_map(|(version, end)| {
             let by_limit = since.after(limit(&version.policy)?);

@@ -34,9 +34,7 @@ impl Filter {
     }
 
     pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
-        let bits = bits(fingerprint);
-        let has = |block: &Block| block.0.iter().zip(bits).all(|(word, bit)| word & bit != 0);
-        self.pieces.iter().any(|piece| piece.block(fingerprint).is_some_and(has))
+        self.pieces.iter().any(|piece| piece.block(fingerprint).is_some_and(|block| block.has(fingerprint)))
     }
 
     /// Brings what is looked at for a fingerprint near to the processor. What it answers means nothing.
@@ -55,7 +53,7 @@ impl Filter {
         last.room -= 1;
         let at = last.place(fingerprint);
         if let Some(block) = last.blocks.get_mut(at) {
-            block.0.iter_mut().zip(bits(fingerprint)).for_each(|(word, bit)| *word |= bit);
+            block.0.iter_mut().zip(0..).for_each(|(word, number)| *word |= bit(fingerprint, number));
         }
     }
 }
@@ -72,14 +70,19 @@ impl Piece {
     }
 }
 
-/// A bit of each word: six bits of the fingerprint say which.
-fn bits(fingerprint: Fingerprint) -> [u64; WORDS] {
+impl Block {
+    /// Whether all bits of a fingerprint are set. Without an exit on the way, which could not be foreseen.
+    fn has(&self, fingerprint: Fingerprint) -> bool {
+        let bits = (0..).map(|word| bit(fingerprint, word));
+        self.0.iter().zip(bits).fold(0, |missing, (word, bit)| missing | !word & bit) == 0
+    }
+}
+
+/// The bit of a word: six bits of the fingerprint say which.
+#[inline]
+fn bit(fingerprint: Fingerprint, word: u32) -> u64 {
     let (_, low) = fingerprint.halves();
-    let mut word = 0;
-    [(); WORDS].map(|()| {
-        word += 1;
-        1 << (low >> (6 * word) & 63)
-    })
+    1 << (low.wrapping_shr(6 + 6 * word) & 63)
 }
 
 #[cfg(test)]

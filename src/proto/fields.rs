@@ -33,6 +33,16 @@ impl<'a> Fields<'a> {
     /// A number.
     #[inline]
     pub(crate) fn varint(&mut self) -> Option<u64> {
+        match self.0.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.0 = rest;
+                Some((*byte).into())
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.key()?;
@@ -45,6 +55,18 @@ impl<'a> Fields<'a> {
             }
         }
         None
+    }
+
+    /// A text, bytes or a message, if its key is the next one.
+    #[inline]
+    pub(crate) fn bytes_of(&mut self, field: u8) -> Option<&'a [u8]> {
+        if self.key_if(message(field)) { self.bytes() } else { None }
+    }
+
+    /// A number, or 0 if its key is not the next one.
+    #[inline]
+    pub(crate) fn number_or_0(&mut self, field: u8) -> Option<u64> {
+        if self.key_if(number(field)) { self.varint() } else { Some(0) }
     }
 
     /// A text, bytes or a message.

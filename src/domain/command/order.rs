@@ -47,8 +47,10 @@ impl ClassifyOrder {
     ) -> Result<Verdict, Rejection> {
         let in_force = context.in_force();
         let completed_at = self.check_age(&in_force.policy, context.now)?;
-        let fitting = dates.filter(|dates| dates.are_of(completed_at, in_force));
-        let dates = *dates.insert(fitting.unwrap_or_else(|| context.policies.dates(completed_at, in_force)));
+        let dates = match dates {
+            Some(dates) if dates.are_of(completed_at, in_force) => dates,
+            others => others.insert(context.policies.dates(completed_at, in_force)),
+        };
         let policy = &in_force.policy;
         let (multiple, quota) = policy.quota(merchant.guarantee, merchant.frozen, merchant.historical_profit);
         let before = policy.counted(merchant.totals(dates.day));

@@ -63,7 +63,11 @@ pub(super) fn chunk<M: Layout>(message: &[u8]) -> Option<Chunk> {
     let mut fields = Fields(message);
     while let Some(key) = fields.key() {
         if key == M::ORDERS {
-            chunk.add(order_or_why_not(fields.bytes()?)?);
+            let message = fields.bytes()?;
+            match order(message) {
+                Some(order) => chunk.orders.push(order),
+                None => chunk.add(convert::completed_order(&v1::CompletedOrder::decode(message).ok()?)),
+            }
         } else if Some(key) == M::SEQUENCE {
             chunk.sequence = fields.varint()?;
         } else if key == M::WITH_RECEIPTS {
@@ -79,37 +83,28 @@ pub(super) fn chunk<M: Layout>(message: &[u8]) -> Option<Chunk> {
     Some(chunk)
 }
 
-fn order_or_why_not(message: &[u8]) -> Option<Result<Order, tonic::Status>> {
-    match order(message) {
-        Some(order) => Some(Ok(order)),
-        None => v1::CompletedOrder::decode(message).ok().map(|message| convert::completed_order(&message)),
-    }
-}
-
 /// Reads an order, if there is nothing unusual in it and nothing wrong with it.
+#[inline]
 fn order(message: &[u8]) -> Option<Order> {
-    let (mut merchant, mut order_id, mut price, mut profit, mut completed_at) = (None, None, None, None, None);
     let mut fields = Fields(message);
-    while let Some(key) = fields.key() {
-        match key {
-            MERCHANT_ID if merchant.is_none() => merchant = Some(Id::parse_bytes(fields.bytes()?).ok()?),
-            ORDER_ID if order_id.is_none() => order_id = Some(Id::parse_bytes(fields.bytes()?).ok()?),
-            PRICE if price.is_none() => price = Some(Money::parse_bytes(fields.bytes()?).ok()?),
-            PROFIT if profit.is_none() => profit = Some(Money::parse_bytes(fields.bytes()?).ok()?),
-            COMPLETED_AT if completed_at.is_none() => completed_at = Some(instant(fields.bytes()?)?),
-            _ => return None,
-        }
-    }
-    let command = ClassifyOrder::new(order_id?, price?, profit, completed_at).ok()?;
-    Some(Order { merchant: merchant?, command })
+    let merchant = Id::parse_bytes(fields.bytes_of(1)?).ok()?;
+    let order_id = Id::parse_bytes(fields.bytes_of(2)?).ok()?;
+    let price = Money::parse_bytes(fields.bytes_of(3)?).ok()?;
+    let profit = optional(&mut fields, 4, |amount| Money::parse_bytes(amount).ok())?;
+    let completed_at = optional(&mut fields, 5, instant)?;
+    let command = ClassifyOrder::new(order_id, price, profit, completed_at).ok()?;
+    fields.0.is_empty().then_some(Order { merchant, command })
 }
 
-const MERCHANT_ID: u8 = message(1);
-const ORDER_ID: u8 = message(2);
-const PRICE: u8 = message(3);
-const PROFIT: u8 = message(4);
-const COMPLETED_AT: u8 = message(5);
+/// What there is in a field, if it is there and the next one.
+#[inline]
+fn optional<T>(fields: &mut Fields<'_>, field: u8, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    if fields.key_if(message(field)) { read(fields.bytes()?).map(Some) } else { Some(None) }
+}
 
 fn instant(message: &[u8]) -> Option<Timestamp> {
-    convert::instant(&prost_types::Timestamp::decode(message).ok()?)
+    let mut fields = Fields(message);
+    let (seconds, nanos) = (fields.number_or_0(1)?.cast_signed(), fields.number_or_0(2)?);
+    let instant = prost_types::Timestamp { seconds, nanos: i32::try_from(nanos).ok()? };
+    if fields.0.is_empty() { convert::instant(&instant) } else { None }
 }
