@@ -31,6 +31,8 @@ pub(super) struct Decided {
     key: [u8; 16],
     recent: Mutex<Recent>,
     archive: Option<Arc<dyn Archive>>,
+    /// Up to where the archive was known to know everything when it was asked last.
+    archived_up_to: AtomicU64,
     /// How often entries have left memory: what was read from the archive before is not to be trusted after.
     evictions: AtomicU64,
 }
@@ -83,7 +85,13 @@ impl Decided {
     pub(super) fn new(key: [u8; 16], archive: Option<Arc<dyn Archive>>) -> Self {
         let (ids, kept, archived) = (Ids::new(), Kept::new(), Filter::new());
         let recent = Recent { ids, kept, changed: HashMap::default(), orders: 0, archived };
-        Self { key, recent: Mutex::new(recent), archive, evictions: AtomicU64::new(0) }
+        Self {
+            key,
+            recent: Mutex::new(recent),
+            archive,
+            archived_up_to: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn fingerprint(&self, merchant: &MerchantId, key: Key<'_>) -> Fingerprint {
@@ -94,9 +102,32 @@ impl Decided {
         self.archive.as_ref()
     }
 
+    /// Whether the archive is more than so many records behind the last one.
+    pub(super) fn is_behind(&self, last: Lsn, most: u64) -> bool {
+        let behind = |up_to: u64| last.get().saturating_sub(up_to) > most;
+        let Some(archive) = self.archive.as_ref().filter(|_| behind(self.archived_up_to.load(Ordering::Relaxed)))
+        else {
+            return false;
+        };
+        // Only then it is asked.
+        let durable = archive.durable().get();
+        self.archived_up_to.store(durable, Ordering::Relaxed);
+        behind(durable)
+    }
+
     /// What is in memory, to look for many ids at once.
     pub(super) fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for who has it alone.
+    pub(super) fn recent_mut(&mut self) -> &mut Recent {
+        self.recent.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of fingerprints.
+    pub(super) const fn key(&self) -> [u8; 16] {
+        self.key
     }
 
     /// Takes over what the archive knows already.

@@ -84,6 +84,7 @@ pub struct Engine {
     limits: Limits,
     checkpoint_every: u64,
     max_recent: usize,
+    max_lag: u64,
     /// Bytes of records that the recovery had to replay.
     replayed_bytes: u64,
     observer: Arc<dyn Observer>,
@@ -102,21 +103,29 @@ fn id_hasher(key: [u8; 16]) -> IdHasher {
 }
 
 /// A merchant, the position of the last record in its state, and when the background task will look at it.
+///
+/// Laid out as written: what an order needs comes first, and so is in few lines of the processor's cache.
 #[derive(Default)]
+#[repr(C)]
 struct Cell {
-    merchant: Merchant,
     lsn: Lsn,
     next_look: Option<Timestamp>,
+    merchant: Merchant,
 }
 
 impl Cell {
     /// Brings what an order needs near to the processor. What it answers means nothing.
     fn touch(&self) -> u64 {
+        let Merchant { frozen, facts, gap_standing, deductions, .. } = &self.merchant;
+        let standing = u64::from(frozen.is_zero() ^ gap_standing.warned);
+        self.lsn.get() ^ facts ^ standing ^ deductions.len() as u64
+    }
+
+    /// The same for what is not in the cell itself.
+    fn touch_lists(&self) -> u64 {
         let pending = self.merchant.pending.first().map_or(0, |pending| pending.orders);
         let totals = self.merchant.days.last().map_or(0, |totals| totals.day.0.unsigned_abs());
-        let standing = u64::from(self.merchant.frozen.is_zero() ^ self.merchant.gap_standing.warned);
-        let kept = self.merchant.releases.len() ^ self.merchant.deductions.len() ^ self.merchant.days.len();
-        self.lsn.get() ^ self.merchant.facts ^ pending ^ u64::from(totals) ^ standing ^ kept as u64
+        pending ^ u64::from(totals)
     }
 }
 
@@ -142,6 +151,8 @@ pub struct Options {
     pub archive: Option<Arc<dyn Archive>>,
     /// How many decided orders and requests stay in memory although the archive knows them.
     pub max_recent: usize,
+    /// How many records the archive may be behind: what it does not know is in memory.
+    pub max_lag: u64,
     /// Whether the background threads run. Without them no answer changes.
     pub background: bool,
     /// Who is told what happens.
@@ -158,6 +169,7 @@ impl Default for Options {
             policy: None,
             archive: None,
             max_recent: 1 << 18,
+            max_lag: 1 << 25,
             background: true,
             observer: Arc::new(Unobserved),
         }
@@ -304,6 +316,8 @@ impl Engine {
     /// See [`EngineError`]; a refusal by the rules is one of them.
     pub async fn execute<C: Command>(&self, request: Request<C>) -> Result<Answer<C::Fact>, EngineError> {
         let _permit = self.permit()?;
+        self.check_lag()?;
+        self.next_segment(1).await;
         self.once_durable(self.submit(&request)).await
     }
 

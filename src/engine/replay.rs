@@ -3,46 +3,51 @@
 use std::{
     hint::black_box,
     mem,
+    ops::Range,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::{self, ScopedJoinHandle},
 };
 
 use prost::Message as _;
 
-use super::{Merchants, recovery::State};
+use super::{Cell, recovery::State};
 use crate::{
     codec::{Fingerprint, Malformed, WrittenOrder, decode_event, decode_policy, read_order},
-    domain::{Event, Key, MerchantId, Timestamp},
+    domain::{Event, Key, MerchantId, OrderClassified, Timestamp},
     journal::{Lsn, RecoverError, VisitError},
     proto::journal::{MerchantFacts, Record, record::Body},
 };
 
 /// Bytes of records that are handed over together.
-const PORTION: usize = 256 << 10;
+const PORTION: usize = 64 << 10;
 /// Portions on their way.
-const AHEAD: usize = 8;
+const AHEAD: usize = 32;
 /// How many orders are looked for at once.
 const RUN: usize = 64;
 
-/// Records one behind the other.
+/// Records one behind the other, as they were read.
 #[derive(Default)]
-pub(super) struct Portion {
+struct Portion {
     bytes: Vec<u8>,
-    /// The position of each, and where it ends.
-    ends: Vec<(Lsn, usize)>,
+    records: Vec<Verified>,
 }
 
-impl Portion {
-    fn push(&mut self, lsn: Lsn, record: &[u8]) {
-        self.bytes.extend_from_slice(record);
-        self.ends.push((lsn, self.bytes.len()));
-    }
+/// A record among others.
+struct Verified {
+    lsn: Lsn,
+    range: Range<usize>,
+    /// What it says, where it is of an order that stands alone.
+    order: Option<Ordered>,
+}
 
-    /// The records with their positions.
-    pub(super) fn records(&self) -> impl Iterator<Item = (Lsn, &[u8])> {
-        let starts = [0].into_iter().chain(self.ends.iter().map(|(_, end)| *end));
-        starts.zip(&self.ends).map(|(start, (lsn, end))| (*lsn, self.bytes.get(start..*end).unwrap_or_default()))
-    }
+/// An order, and where it is looked for.
+struct Ordered {
+    id: Fingerprint,
+    merchant: MerchantId,
+    order: OrderClassified,
+    effective_at: Timestamp,
+    /// Where the fact begins that is kept.
+    fact: usize,
 }
 
 /// A record that makes no sense where it is.
@@ -51,7 +56,8 @@ struct Refused {
     why: Malformed,
 }
 
-/// Reads records and has them applied to a state, which is handed back with what reading came to.
+/// Reads records and has them applied to a state, which is handed back with what reading came to. Who reads also takes orders to pieces, which
+/// is half of the work.
 ///
 /// # Errors
 /// When reading fails, or a record makes no sense.
@@ -61,8 +67,8 @@ pub(super) fn replay<T>(
 ) -> Result<(State, T), RecoverError> {
     thread::scope(|scope| {
         let (sender, portions) = sync_channel(AHEAD);
-        let applying = scope.spawn(move || apply(&mut state, &portions).map(|()| state));
-        let mut sending = Sending { sender, portion: Portion::default() };
+        let mut sending = Sending { sender, key: state.decided.key(), portion: Portion::default() };
+        let applying = scope.spawn(move || apply(&mut state, portions).map(|()| state));
         let read = read(&mut |lsn, record| sending.send(lsn, record));
         // Whatever is wrong with a record came before what reading says.
         sending.end();
@@ -73,12 +79,25 @@ pub(super) fn replay<T>(
 
 struct Sending {
     sender: SyncSender<Portion>,
+    key: [u8; 16],
     portion: Portion,
 }
 
 impl Sending {
     fn send(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), VisitError> {
-        self.portion.push(lsn, record);
+        let Portion { bytes, records } = &mut self.portion;
+        let start = bytes.len();
+        bytes.extend_from_slice(record);
+        let range = start..bytes.len();
+        let order = read_order(record).map(|WrittenOrder { merchant, order, effective_at, fact }| Ordered {
+            id: Fingerprint::of(self.key, &merchant, Key::Order(&order.order_id)),
+            merchant,
+            order,
+            effective_at,
+            // It ends with the record.
+            fact: range.end - fact.len(),
+        });
+        records.push(Verified { lsn, range, order });
         if self.portion.bytes.len() < PORTION {
             return Ok(());
         }
@@ -92,48 +111,49 @@ impl Sending {
 }
 
 impl State {
-    fn replay(&mut self, portion: &Portion) -> Result<(), Refused> {
-        let mut run = Vec::with_capacity(RUN);
-        for (lsn, record) in portion.records() {
-            self.replayed_bytes += record.len() as u64;
-            if let Some(order) = read_order(record) {
-                run.push(Look::at(self, lsn, order));
-                if run.len() == RUN {
-                    self.replay_orders(&mut run)?;
-                }
-            } else {
-                self.replay_orders(&mut run)?;
-                self.replay_record(lsn, record).map_err(|why| Refused { lsn, why })?;
+    fn replay(&mut self, Portion { bytes, records }: &Portion) -> Result<(), Refused> {
+        self.replayed_bytes += bytes.len() as u64;
+        for run in records.chunks(RUN) {
+            self.touch(run);
+            for Verified { lsn, range, order } in run {
+                let told = match order {
+                    Some(order) => self.replay_order(*lsn, order, bytes.get(order.fact..range.end).unwrap_or_default()),
+                    None => self.replay_record(*lsn, bytes.get(range.clone()).unwrap_or_default()),
+                };
+                told.map_err(|why| Refused { lsn: *lsn, why })?;
             }
         }
-        self.replay_orders(&mut run)
+        Ok(())
     }
 
-    /// The records of orders, for whose places in memory the processor waits at once.
-    fn replay_orders(&mut self, run: &mut Vec<Look<'_>>) -> Result<(), Refused> {
+    /// Brings what is needed for some records near to the processor.
+    fn touch(&self, run: &[Verified]) {
         let recent = self.decided.recent();
-        let touched = run.iter().map(|look| recent.touch(look.id) ^ look.touch(&self.merchants));
-        black_box(touched.fold(0, |all, one| all ^ one));
-        drop(recent);
-        run.drain(..).try_for_each(|look| {
-            let lsn = look.lsn;
-            self.replay_order(look).map_err(|why| Refused { lsn, why })
-        })
+        let orders = || run.iter().filter_map(|record| record.order.as_ref());
+        let ids = orders().fold(0, |all, order| all ^ recent.touch(order.id));
+        let cells = || orders().filter_map(|order| self.merchants.get(&order.merchant));
+        let merchants = cells().fold(0, |all, cell| all ^ cell.touch());
+        black_box(ids ^ cells().fold(merchants, |all, cell| all ^ cell.touch_lists()));
     }
 
     /// As [`State::replay_facts`] does.
-    fn replay_order(&mut self, Look { lsn, id, written }: Look<'_>) -> Result<(), Malformed> {
-        let WrittenOrder { merchant, order, effective_at, fact } = written;
-        let mut cell = self.merchants.entry(merchant.clone()).or_default();
-        if lsn > cell.lsn {
-            cell.merchant.apply_order(&order.terms(false), effective_at);
-            cell.lsn = lsn;
+    fn replay_order(&mut self, lsn: Lsn, told: &Ordered, fact: &[u8]) -> Result<(), Malformed> {
+        let Ordered { id, merchant, order, effective_at, .. } = told;
+        let apply = |cell: &mut Cell| {
+            if lsn > cell.lsn {
+                cell.merchant.apply_order(&order.terms(false), *effective_at);
+                cell.lsn = lsn;
+            }
+        };
+        match self.merchants.get_mut(merchant) {
+            Some(mut cell) => apply(&mut cell),
+            None => apply(&mut self.merchants.entry(merchant.clone()).or_default()),
         }
-        let mut recent = self.decided.recent();
-        match recent.known(id)? {
-            None => recent.remember(id, fact, true, lsn),
-            Some(known) if known.first == (Event { effective_at, fact: order.into() }) => {}
-            Some(_) => return Err(decided_twice(&merchant)),
+        let recent = self.decided.recent_mut();
+        match recent.known(*id)? {
+            None => recent.remember(*id, fact, true, lsn),
+            Some(known) if known.first == (Event { effective_at: *effective_at, fact: order.clone().into() }) => {}
+            Some(_) => return Err(decided_twice(merchant)),
         }
         Ok(())
     }
@@ -194,27 +214,8 @@ fn decided_twice(merchant: &MerchantId) -> Malformed {
     Malformed(format!("merchant {merchant}: an order or request was decided twice"))
 }
 
-/// An order, and where it is looked for.
-struct Look<'a> {
-    lsn: Lsn,
-    id: Fingerprint,
-    written: WrittenOrder<'a>,
-}
-
-impl<'a> Look<'a> {
-    fn at(state: &State, lsn: Lsn, written: WrittenOrder<'a>) -> Self {
-        let id = state.decided.fingerprint(&written.merchant, Key::Order(&written.order.order_id));
-        Self { lsn, id, written }
-    }
-
-    /// Brings what is needed of the merchant near to the processor. What it answers means nothing.
-    fn touch(&self, merchants: &Merchants) -> u64 {
-        merchants.get(&self.written.merchant).map_or(0, |cell| cell.touch())
-    }
-}
-
-fn apply(state: &mut State, portions: &Receiver<Portion>) -> Result<(), Refused> {
-    portions.iter().try_for_each(|portion| state.replay(&portion))
+fn apply(state: &mut State, portions: Receiver<Portion>) -> Result<(), Refused> {
+    portions.into_iter().try_for_each(|portion| state.replay(&portion))
 }
 
 fn join(applying: ScopedJoinHandle<'_, Result<State, Refused>>) -> Result<State, RecoverError> {
