@@ -11,6 +11,7 @@ use std::{
 
 use super::{Engine, checkpoint};
 use crate::{
+    background::give_way,
     clock::Mode,
     journal::{AppendError, Lsn},
 };
@@ -104,6 +105,7 @@ fn until_next(engine: &Engine) -> Duration {
 const WORTH: u64 = 4;
 
 fn run_checkpoints(engine: &Engine) {
+    give_way();
     let (mut covered, mut last_size) = (0, 0);
     let mut pause = TICK;
     while engine.signals.checkpoint.wait(pause) {

@@ -30,7 +30,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How many bytes of records a batch has gathered where it is worth waiting for many more.
 const BUSY: usize = 128 << 10;
 /// How much longer it waits then.
-const BUSY_LINGERS: u32 = 100;
+const BUSY_LINGERS: u32 = 10;
+/// How long it waits before it looks whether somebody waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often a long way to catch up is told of.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -148,7 +150,7 @@ impl Filler {
         runs.retain(|run| !run.is_empty());
         while !runs.is_empty() && bytes < most && !self.shared.is_awaited(self.ledger.applied) {
             let linger = self.shared.options.linger * if bytes < BUSY { 1 } else { BUSY_LINGERS };
-            let left = linger.saturating_sub(began.elapsed()).min(self.shared.options.linger);
+            let left = linger.saturating_sub(began.elapsed()).min(LOOK_EVERY);
             // An error stays what it is: it comes again when the next batch is gathered.
             match self.source.next(most - bytes, left) {
                 Some(Ok(run)) if !run.is_empty() => {

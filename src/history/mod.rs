@@ -38,6 +38,7 @@ use std::{
 };
 
 use crate::{
+    background::give_way,
     codec::Fingerprint,
     domain::Known,
     journal::{Journal, Lsn},
@@ -72,8 +73,7 @@ pub struct Options {
     /// A batch of so many bytes of records goes past the store's own journal, into a table of its own, which costs a fraction for
     /// many records and more for few.
     pub many_bytes: usize,
-    /// How long a batch waits for more records while nobody waits for it: up to a hundred times as long where many come. Larger batches
-    /// cost less.
+    /// How long a batch waits for more records while nobody waits for it: up to ten times as long where many come. Larger batches cost less.
     pub linger: Duration,
     /// How often what was written is synced, which is what moves [`History::durable`].
     pub sync_every: Duration,
@@ -91,7 +91,7 @@ impl Default for Options {
             cached_merchants: 1 << 17,
             batch_bytes: 64 << 20,
             many_bytes: 16 << 20,
-            linger: Duration::from_millis(10),
+            linger: Duration::from_millis(100),
             sync_every: Duration::from_secs(1),
             retry_every: Duration::from_secs(1),
         }
@@ -185,7 +185,7 @@ impl History {
         let shared = Arc::clone(&history.owner.shared);
         let thread = std::thread::Builder::new().name("tplus-history".to_owned());
         let opening = thread.spawn(move || {
-            runner::give_way();
+            give_way();
             shared.open()
         });
         let opening = opening.map_err(|error| HistoryError::Failed(format!("no thread to open it: {error}")))?;

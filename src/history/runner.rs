@@ -12,7 +12,6 @@ use std::{
 use rustix::{
     fs::{FallocateFlags, fallocate},
     io::Errno,
-    process::nice,
 };
 
 use super::{
@@ -21,7 +20,10 @@ use super::{
     shared::Shared,
     trees::mark_damaged,
 };
-use crate::journal::{FollowError, Journal, Lsn, RecoverError};
+use crate::{
+    background::give_way,
+    journal::{FollowError, Journal, Lsn, RecoverError},
+};
 
 /// How long to wait for a record that is durable, at most.
 const AT_HAND: Duration = Duration::from_secs(10);
@@ -46,6 +48,7 @@ pub(super) fn start(shared: &Arc<Shared>, journal: &Journal, at_least: Lsn) -> R
     let (shared, journal) = (Arc::clone(shared), journal.clone());
     let thread = std::thread::Builder::new().name("tplus-history".to_owned());
     let spawned = thread.spawn(move || {
+        // It may lag; answers may not.
         give_way();
         let ran = catch_unwind(AssertUnwindSafe(|| keep_going(&shared, &journal, filler)));
         if ran.is_err() {
@@ -54,17 +57,6 @@ pub(super) fn start(shared: &Arc<Shared>, journal: &Journal, at_least: Lsn) -> R
     });
     spawned.map_err(|error| HistoryError::Failed(format!("its thread cannot be started: {error}")))
 }
-
-/// Lets every other thread go first where there is not enough of the processors for all, with this thread and those that it starts: the
-/// history may lag, answers may not.
-pub(super) fn give_way() {
-    if let Err(error) = nice(NICEST) {
-        tracing::debug!(%error, "the history takes its share of the processors");
-    }
-}
-
-/// As nice as a thread can be.
-const NICEST: i32 = 19;
 
 /// Why the journal cannot be what led to this history, if it cannot.
 fn contradiction(shared: &Shared, journal: &Journal) -> Result<Option<&'static str>, HistoryError> {
