@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -66,6 +66,7 @@ const KEYS: [&str; 24] = [
     "engine.max_in_flight",
     "engine.shards",
     "engine.recent_ids",
+    "engine.history_lag",
     "history.cache_bytes",
     "history.cached_merchants",
     "limits.open_releases",
@@ -296,6 +297,7 @@ struct EngineSection {
     max_in_flight: Number,
     shards: Number,
     recent_ids: Number,
+    history_lag: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -355,6 +357,7 @@ impl File {
             entry("engine.max_in_flight", self.engine.max_in_flight),
             entry("engine.shards", self.engine.shards),
             entry("engine.recent_ids", self.engine.recent_ids),
+            entry("engine.history_lag", self.engine.history_lag),
             entry("history.cache_bytes", self.history.cache_bytes),
             entry("history.cached_merchants", self.history.cached_merchants),
             entry("limits.open_releases", self.limits.open_releases),

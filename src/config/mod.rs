@@ -105,6 +105,8 @@ pub struct EngineConfig {
     pub shards: usize,
     /// `engine.recent_ids`: decided orders and requests that stay in memory although the history knows them, 0 to 2³².
     pub recent_ids: usize,
+    /// `engine.history_lag`: records that the history may be behind, 1 to 2³²; then commands wait for it, or are refused as overload.
+    pub history_lag: u64,
 }
 
 /// `[history]`: what was.
@@ -180,7 +182,7 @@ impl Default for Config {
             clock: ClockConfig { mode: clock::Mode::System, start: None, max_step, max_gap, accept_gap },
             journal: JournalConfig { segment_size: 64 * MIB },
             checkpoint: CheckpointConfig { every_bytes: 256 * MIB },
-            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024, recent_ids: 1 << 18 },
+            engine: EngineConfig { max_in_flight: 16_384, shards: 1_024, recent_ids: 1 << 18, history_lag: 1 << 25 },
             history: HistoryConfig { cache_bytes: 256 * MIB, cached_merchants: 1 << 17 },
             limits: LimitsConfig {
                 open_releases: 1_000,
@@ -270,6 +272,7 @@ impl Config {
             value::power_of_two(value::whole(text, 2, 1 << 16)?)
         })?;
         layers.take("engine.recent_ids", &mut self.engine.recent_ids, |text| value::whole(text, 0, 1 << 32))?;
+        layers.take("engine.history_lag", &mut self.engine.history_lag, |text| value::whole(text, 1, 1 << 32))?;
         layers.take("history.cache_bytes", &mut self.history.cache_bytes, |text| value::whole(text, MIB, TIB))?;
         layers.take("history.cached_merchants", &mut self.history.cached_merchants, |text| {
             value::whole(text, 1, 1 << 32)

@@ -4,7 +4,7 @@
 //! turn at each lock; and the processor waits for memory for many of them at once. That is what counts at millions of orders a second.
 //! An order that is not alone in what it brings about, which is seldom, is left to `submit`.
 
-use std::{hint::black_box, sync::MutexGuard, time::Duration};
+use std::{array, hint::black_box, slice, sync::MutexGuard, time::Duration};
 
 use dashmap::{RwLockWriteGuard, SharedValue};
 use hashbrown::raw::RawTable;
@@ -12,6 +12,7 @@ use hashbrown::raw::RawTable;
 use super::{
     Answer, Cell, Engine, EngineError, Merchants, Request, Submitted,
     decided::Recent,
+    overloaded,
     policies::Policies,
     room::Room,
     submit::{Recorded, check_not_after},
@@ -36,7 +37,7 @@ pub struct Order {
 }
 
 /// How to treat orders: see [`Request`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// Who asks; empty while nobody is authenticated.
     pub caller: String,
@@ -44,6 +45,14 @@ pub struct Manner {
     pub validate_only: bool,
     /// Refuse an order that is not known when this has passed.
     pub not_after: Option<Timestamp>,
+}
+
+impl Request<ClassifyOrder> {
+    /// The order, and how to treat it.
+    pub fn into_order(self) -> (Order, Manner) {
+        let Self { merchant, command, caller, validate_only, not_after } = self;
+        (Order { merchant, command }, Manner { caller, validate_only, not_after })
+    }
 }
 
 impl Manner {
@@ -103,6 +112,22 @@ impl Engine {
                 rest = behind;
             }
         }
+        self.journal.wake();
+    }
+
+    /// Decides on an order as [`Engine::execute`] would, and answers when everything the answer rests on is durable.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; a refusal by the rules is one of them.
+    pub async fn classify_one(&self, order: &Order, manner: &Manner) -> Result<Classified, EngineError> {
+        let mut room = self.room_now(1)?;
+        self.next_segment(1).await;
+        let mut told = None;
+        let orders = slice::from_ref(order);
+        self.classify(orders, manner, &mut room, &mut |one| told = Some(one.copied()));
+        self.durable(room).await?;
+        // One was asked, one is told.
+        told.unwrap_or_else(|| Err(overloaded()))
     }
 
     /// Decides on orders up to the first that has to be left to `submit`. Answers how many.
@@ -116,9 +141,9 @@ impl Engine {
         let Ok(Given { now, rests_on: clock }) = self.time.now(&self.journal) else { return (0, Lsn::ZERO) };
         let policies = self.policies.at(now);
         let recent = self.decided.recent();
-        let Ok(journal) = self.journal.appender() else { return (0, Lsn::ZERO) };
-        let touched = looks.iter().zip(orders).map(|(look, order)| shards.touch(look, order) ^ recent.touch(look.id));
-        black_box(touched.fold(0, |all, one| all ^ one));
+        let Ok(mut journal) = self.journal.appender() else { return (0, Lsn::ZERO) };
+        journal.leave_asleep();
+        black_box(shards.touch(&looks) ^ looks.iter().fold(0, |all, look| all ^ recent.touch(look.id)));
         let mut run = Run {
             engine: self,
             policies: &policies,
@@ -187,10 +212,16 @@ impl<'a> Shards<'a> {
         self.0.get_mut(look.locked).map(|guard| &mut **guard)
     }
 
-    /// Brings what is needed of a merchant near to the processor. What it answers means nothing.
-    fn touch(&self, look: &Look, order: &Order) -> u64 {
-        let found = self.0.get(look.locked).and_then(|shard| shard.get(look.hash, |(id, _)| *id == order.merchant));
-        found.map_or(0, |(_, cell)| cell.get().touch())
+    /// Brings what is needed of the merchants near to the processor. What it answers means nothing.
+    ///
+    /// One thing for all of them and then the next, since the processor waits for many at once only if little else lies between them.
+    fn touch(&self, looks: &[Look]) -> u64 {
+        // The first that it may be: nearly always it is the one.
+        let cell = |look: &Look| self.0.get(look.locked)?.get(look.hash, |_| true).map(|(_, cell)| cell.get());
+        let cells: [_; RUN] = array::from_fn(|at| looks.get(at).and_then(cell));
+        let cells = || cells.iter().flatten();
+        let themselves = cells().fold(0, |all, cell| all ^ cell.touch());
+        cells().fold(themselves, |all, cell| all ^ cell.touch_lists())
     }
 }
 

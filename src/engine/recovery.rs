@@ -247,6 +247,7 @@ impl State {
             limits: options.limits,
             checkpoint_every: options.checkpoint_every,
             max_recent: options.max_recent,
+            max_lag: options.max_lag,
             replayed_bytes: self.replayed_bytes,
             observer: options.observer,
             signals: Signals::default(),

@@ -1,11 +1,16 @@
 //! Room for many commands at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{Engine, EngineError, overloaded};
 use crate::journal::Lsn;
+
+/// How often who waits looks whether it still has to.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// More bytes than the record of most commands has.
+const LARGE_RECORD: usize = 640;
 
 /// Room for commands in the engine, given back when it is dropped.
 #[must_use = "room that is dropped is given back"]
@@ -27,17 +32,36 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Overloaded`].
     pub fn room_now(&self, commands: usize) -> Result<Room, EngineError> {
+        self.check_lag()?;
         let permits = Arc::clone(&self.permits).try_acquire_many_owned(self.permits_for(commands));
         permits.map(Room::from).map_err(|_| overloaded())
     }
 
-    /// Room for so many commands, as soon as there is: in a part of the engine that only those share who wait for it.
+    /// Room for so many commands, as soon as there is: in a part of the engine that only those share who wait for it. Needs a runtime with time.
     ///
     /// # Errors
     /// Never while the engine lives.
     pub async fn room_for(&self, commands: usize) -> Result<Room, EngineError> {
         let permits = Arc::clone(&self.patient).acquire_many_owned(self.permits_for(commands)).await;
+        while self.check_lag().is_err() && self.journal.fault().is_none() {
+            sleep(LOOK_AGAIN).await;
+        }
+        self.next_segment(commands).await;
         permits.map(Room::from).map_err(|_| overloaded())
+    }
+
+    /// Waits while there may be no room in the journal for so many commands because its next segment is still being prepared. Needs a runtime
+    /// with time.
+    pub async fn next_segment(&self, commands: usize) {
+        while self.journal.is_short_of_room(commands.saturating_mul(LARGE_RECORD)) {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Whether the archive is not so far behind that memory would have to hold too much of what it does not know yet. Who decides faster
+    /// than the history can take it down may do so for a while, and not for ever.
+    pub(super) fn check_lag(&self) -> Result<(), EngineError> {
+        if self.decided.is_behind(self.journal.last(), self.max_lag) { Err(overloaded()) } else { Ok(()) }
     }
 
     /// A chunk that is larger than all there is gets all there is.

@@ -16,6 +16,7 @@ pub struct Appender<'a> {
     state: Option<MutexGuard<'a, State>>,
     bytes: usize,
     refused: bool,
+    wakes: bool,
 }
 
 impl<'a> Appender<'a> {
@@ -26,7 +27,13 @@ impl<'a> Appender<'a> {
         if state.closing {
             return Err(AppendError::Closed);
         }
-        Ok(Appender { shared, state: Some(state), bytes: 0, refused: false })
+        Ok(Appender { shared, state: Some(state), bytes: 0, refused: false, wakes: true })
+    }
+
+    /// Leaves the committer asleep when it goes, if it sleeps: others follow, and with the last of them
+    /// [`Journal::wake`](super::Journal::wake). Waking costs as much as some dozens of records, and few large batches less than many small ones.
+    pub fn leave_asleep(&mut self) {
+        self.wakes = false;
     }
 
     /// Puts a record behind all others and returns its position, as [`Journal::append`](super::Journal::append) does.
@@ -34,7 +41,7 @@ impl<'a> Appender<'a> {
     /// # Errors
     /// Where nothing was appended: see [`AppendError`].
     pub fn append(&mut self, record: &[u8]) -> Result<Lsn, AppendError> {
-        let Self { shared, state: Some(state), bytes, refused } = self else { return Err(AppendError::Closed) };
+        let Self { shared, state: Some(state), bytes, refused, .. } = self else { return Err(AppendError::Closed) };
         if record.len() > shared.max_record {
             return Err(AppendError::TooLarge { len: record.len(), max: shared.max_record });
         }
@@ -56,7 +63,7 @@ impl Drop for Appender<'_> {
         let Some(mut state) = self.state.take() else { return };
         self.shared.queued_bytes.fetch_add(self.bytes, Ordering::Relaxed);
         self.shared.appended_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
-        let asleep = self.bytes > 0 && mem::take(&mut state.idle);
+        let asleep = self.wakes && self.bytes > 0 && mem::take(&mut state.idle);
         let full = self.refused && !self.shared.read_only.swap(true, Ordering::Relaxed);
         drop(state);
         if asleep {

@@ -173,6 +173,17 @@ impl Journal {
         Appender::new(shared, lock(&shared.state))
     }
 
+    /// Wakes the committer, if it sleeps and there is something for it to do.
+    pub fn wake(&self) {
+        let shared = &*self.owner.shared;
+        let mut state = lock(&shared.state);
+        let asleep = !state.filling.is_empty() && mem::take(&mut state.idle);
+        drop(state);
+        if asleep {
+            shared.work.notify_one();
+        }
+    }
+
     /// The last record appended.
     pub fn last(&self) -> Lsn {
         Lsn::new(self.owner.shared.last.load(Ordering::Acquire))
@@ -239,6 +250,16 @@ impl Journal {
             // The sender lives as long as `self`, so neither of these is ever met.
             Ok(None) | Err(_) => JournalFault::Closed,
         }
+    }
+
+    /// Whether records of so many bytes in all may find no room now, but will soon: whoever can wait should. Takes no lock, and is about what is
+    /// there in this moment.
+    pub fn is_short_of_room(&self, bytes: usize) -> bool {
+        let shared = &*self.owner.shared;
+        let queued = self.queued_bytes().saturating_add(bytes);
+        // With the lengths that come before them, and the frame of another batch.
+        let cost = shared.store.cost(queued + queued / 8).saturating_add(shared.store.cost(0));
+        cost > shared.store.room() && shared.store.is_preparing()
     }
 
     /// True from an append refused for want of room until there would be room for it.

@@ -160,10 +160,34 @@ fn fill(mut to: &mut [u8], parts: &[&[u8]]) {
     }
 }
 
+/// Whole sectors, put together for the disk: they begin where memory pages do, so that they can be written past the page cache.
+#[derive(Debug, Default)]
+pub(crate) struct Sectors {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+/// What the start of memory for direct writes is a multiple of; no disk asks for more.
+const PAGE: usize = 4096;
+
+impl Sectors {
+    /// Makes room for so many bytes, and forgets what there was.
+    fn restart(&mut self, len: usize) {
+        self.bytes.clear();
+        self.bytes.reserve(PAGE + len);
+        self.start = self.bytes.as_ptr().align_offset(PAGE).min(PAGE);
+        self.bytes.resize(self.start, 0);
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
 /// Encodes a frame into whole sectors, replacing what `out` held.
-pub(crate) fn encode(out: &mut Vec<u8>, seed: &Seed, head: &FrameHead, payload: &[u8]) {
-    out.clear();
-    out.reserve(sectors_for(payload.len()) * SECTOR);
+pub(crate) fn encode(out: &mut Sectors, seed: &Seed, head: &FrameHead, payload: &[u8]) {
+    out.restart(sectors_for(payload.len()) * SECTOR);
+    let out = &mut out.bytes;
     let mut fixed = [0; FRAME_HEAD];
     fill(&mut fixed, &[&head.fields(), &head.chain]);
     let (with_head, mut rest) = payload.split_at(payload.len().min(SECTOR_PAYLOAD - FRAME_HEAD));
@@ -294,9 +318,11 @@ mod tests {
         let seed = Seed::new([7; 16]);
         let bytes = payload(&[&[1; 1000], b"x"]);
         let head = FrameHead::seal(&seed.genesis(), Epoch::new(1), 2, &bytes);
-        let mut out = vec![9];
-        encode(&mut out, &seed, &head, &bytes);
-        assert_eq!(out.len(), sectors_for(bytes.len()) * SECTOR);
+        let mut sectors = Sectors::default();
+        encode(&mut sectors, &seed, &head, &bytes[..4]);
+        encode(&mut sectors, &seed, &head, &bytes);
+        let out = sectors.bytes();
+        assert_eq!((out.len(), out.as_ptr().align_offset(PAGE)), (sectors_for(bytes.len()) * SECTOR, 0));
         let mut whole = Vec::new();
         for (place, sector) in out.chunks(SECTOR).enumerate() {
             let Sector::Intact { index, first, payload } = Sector::read(&seed, sector) else { panic!("{place}") };
@@ -312,9 +338,9 @@ mod tests {
     fn a_sector_of_another_directory_is_broken() {
         let bytes = payload(&[b"x"]);
         let seed = Seed::new([7; 16]);
-        let mut out = Vec::new();
+        let mut out = Sectors::default();
         encode(&mut out, &seed, &FrameHead::seal(&seed.genesis(), Epoch::new(1), 1, &bytes), &bytes);
-        assert_eq!(Sector::read(&Seed::new([8; 16]), &out), Sector::Broken);
+        assert_eq!(Sector::read(&Seed::new([8; 16]), out.bytes()), Sector::Broken);
     }
 
     #[test]

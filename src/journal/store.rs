@@ -57,6 +57,11 @@ pub trait Store: Send + Sync + 'static {
     /// commit. Cheap: asked on every append.
     fn room(&self) -> u64;
 
+    /// Whether more room is on its way, nothing standing in the way of it so far.
+    fn is_preparing(&self) -> bool {
+        false
+    }
+
     /// What a batch of `len` bytes, [as it is kept](Batch::bytes), takes at most from [`Store::room`], wherever it is split. A longer one
     /// takes no less.
     fn cost(&self, len: usize) -> u64;

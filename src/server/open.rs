@@ -93,6 +93,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         policy,
         archive: Some(Arc::new(OnDisk(history.clone()))),
         max_recent: config.engine.recent_ids,
+        max_lag: config.engine.history_lag,
         background: true,
         observer,
     };

@@ -30,6 +30,24 @@ async fn a_full_engine_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn space_that_is_being_prepared_is_waited_for() {
+    let server = start_server_with(Setup { segment_size: 16 << 10, ..Setup::default() }).await;
+    let orders = (0..20).map(|merchant| {
+        let mut client = server.orders();
+        tokio::spawn(async move {
+            for n in 0..30 {
+                client.classify_order(order(&format!("m{merchant}"), &format!("o{n}"), "1")).await?;
+            }
+            Ok::<_, tonic::Status>(())
+        })
+    });
+    // Some dozens of segments, faster than they can be prepared.
+    for told in orders.collect::<Vec<_>>() {
+        told.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_commands_and_answers_reads() {
     let setup = Setup { segment_size: 16 << 10, ..Setup::default() };
     let faults = Arc::clone(&setup.faults);

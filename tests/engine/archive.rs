@@ -1,13 +1,20 @@
 //! Decided facts that have left memory for the history.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tempfile::TempDir;
 use tplus::{
-    domain::{Id, ReverseOrder, Text},
-    engine::{EngineError, Options},
+    codec::Fingerprint,
+    domain::{Id, Known, ReverseOrder, Text},
+    engine::{Archive, ArchiveError, EngineError, Options},
     history::{self, History},
-    journal::{MemoryStore, Unsynced},
+    journal::{Journal, Lsn, MemoryStore, Unsynced},
     server::OnDisk,
 };
 
@@ -51,6 +58,54 @@ fn reversal(merchant: &str, name: &str, order: &str, cents: i128) -> tplus::engi
         validate_only: false,
         not_after: None,
     }
+}
+
+/// Knows nothing until it is told to catch up.
+#[derive(Default)]
+struct Lagging(AtomicU64);
+
+impl Archive for Lagging {
+    fn start(&self, _: &Journal, _: Lsn) -> Result<(), ArchiveError> {
+        Ok(())
+    }
+
+    fn known(&self, _: Fingerprint) -> Result<Option<Known>, ArchiveError> {
+        Ok(None)
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn::new(self.0.load(Ordering::SeqCst))
+    }
+
+    fn fingerprints(&self, _: &mut dyn FnMut(Fingerprint)) -> Result<(), ArchiveError> {
+        Ok(())
+    }
+
+    fn stop(&self) {}
+}
+
+#[test]
+fn who_decides_faster_than_the_history_takes_it_down_waits_for_it() {
+    let archive = Arc::new(Lagging::default());
+    let options = Options { archive: Some(archive.clone()), max_lag: 20, ..quiet() };
+    let rig = Rig::manual(&MemoryStore::new(), options);
+    let accepted = (0..100).take_while(|n| rig.execute(order("m", &format!("o{n}"), 1)).is_ok()).count();
+    let last = rig.last();
+    assert!((10..=21).contains(&accepted) && last > 20, "{accepted} orders");
+    let known = order("m", "o0", 1);
+    assert!(matches!(at_once(rig.engine.execute(known.clone())), Err(EngineError::Overloaded { .. })));
+    assert!(matches!(at_once(rig.engine.execute(guarantee("m", "g", 1))), Err(EngineError::Overloaded { .. })));
+    assert!(matches!(rig.engine.room_now(1), Err(EngineError::Overloaded { .. })));
+    rig.margin("m");
+
+    let waiting = {
+        let engine = Arc::clone(&rig.engine);
+        std::thread::spawn(move || wait(engine.room_for(1)).is_ok())
+    };
+    assert_eq!(rig.last(), last, "nothing was recorded meanwhile");
+    archive.0.store(last, Ordering::SeqCst);
+    assert!(waiting.join().unwrap());
+    assert!(rig.execute(known).unwrap().replayed);
 }
 
 #[test]

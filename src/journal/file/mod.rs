@@ -17,7 +17,8 @@ mod recovery;
 mod spare;
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::error::{FileError, OpenError, RecoverError, StoreError};
 use super::faults::{Faults, Half, join, lock};
-use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Seed};
+use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Sectors, Seed};
 use super::identity::Identity;
 use super::position::Lsn;
 use super::segment::SegmentHeader;
@@ -98,11 +99,13 @@ pub struct FileStore {
 /// Where the next frame goes.
 struct Writer {
     file: File,
+    /// The same file, written past the page cache: half the work for the processor. None where the file system will not have it.
+    direct: Option<File>,
     path: PathBuf,
     size: u64,
     offset: u64,
     end: Point,
-    sectors: Vec<u8>,
+    sectors: Sectors,
 }
 
 impl FileStore {
@@ -171,12 +174,11 @@ impl FileStore {
         let started = Instant::now();
         frame::encode(&mut writer.sectors, &self.seed, head, payload);
         self.before(Half::Write, &writer.path)?;
-        let written = writer.file.write_all_at(&writer.sectors, writer.offset);
-        written.map_err(FileError::at("write", &writer.path))?;
+        writer.write().map_err(FileError::at("write", &writer.path))?;
         let written = Instant::now();
         self.before(Half::Sync, &writer.path)?;
         writer.file.sync_data().map_err(FileError::at("sync", &writer.path))?;
-        writer.offset += writer.sectors.len() as u64;
+        writer.offset += writer.sectors.bytes().len() as u64;
         writer.end = head.end();
         self.settle(writer);
         Ok(CommitTimes { write: written.duration_since(started), sync: written.elapsed() })
@@ -203,6 +205,7 @@ impl FileStore {
         self.spare.renew();
         *writer = Writer {
             file,
+            direct: writer.direct.as_ref().and_then(|_| open_direct(&path)),
             path,
             size,
             offset: SECTOR as u64,
@@ -214,6 +217,19 @@ impl FileStore {
 }
 
 impl Writer {
+    /// Writes the sectors to their place.
+    fn write(&mut self) -> io::Result<()> {
+        let (sectors, offset) = (self.sectors.bytes(), self.offset);
+        if let Some(direct) = &self.direct {
+            match direct.write_all_at(sectors, offset) {
+                // Refused before anything was written: here sectors are larger, or not to be had this way.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
+                written => return written,
+            }
+        }
+        self.file.write_all_at(sectors, offset)
+    }
+
     /// Sectors left in the segment.
     fn rest(&self) -> usize {
         (self.size.saturating_sub(self.offset) / SECTOR as u64) as usize
@@ -277,6 +293,10 @@ impl Store for FileStore {
         self.rest.load(Ordering::Acquire).max(self.spare.room())
     }
 
+    fn is_preparing(&self) -> bool {
+        self.spare.is_on_its_way()
+    }
+
     /// Any two frames in a row are together longer than the limit of one, or they would be one; so there are at most so many. Each ends
     /// within a sector.
     fn cost(&self, len: usize) -> u64 {
@@ -313,6 +333,12 @@ impl Drop for FileStore {
             join(thread);
         }
     }
+}
+
+/// Opens a file for writing past the page cache, if it can be.
+fn open_direct(path: &Path) -> Option<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
 }
 
 /// Opens an existing file for reading and writing.

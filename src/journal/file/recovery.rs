@@ -5,9 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Layout, SegmentFile};
-use super::{Writer, open_rw};
+use super::{Writer, open_direct, open_rw};
 use crate::journal::error::{FileError, RecoverError};
-use crate::journal::frame::{Point, SECTOR, Seed};
+use crate::journal::frame::{Point, Sectors, Seed};
 use crate::journal::position::Lsn;
 use crate::journal::segment::{self, Expect, Scan, damage};
 use crate::journal::store::{CheckpointInfo, Progress, Tail, VisitRecord};
@@ -145,8 +145,15 @@ fn make_durable(layout: &Layout, last: Last) -> Result<Writer, RecoverError> {
     for dir in [&layout.archive, &layout.checkpoints, &layout.journal, &layout.root] {
         layout::sync_dir(dir)?;
     }
-    let offset = scan.end_offset as u64;
-    Ok(Writer { file, path, size: scan.header.size, offset, end: scan.end, sectors: Vec::with_capacity(SECTOR) })
+    Ok(Writer {
+        file,
+        direct: open_direct(&path),
+        path,
+        size: scan.header.size,
+        offset: scan.end_offset as u64,
+        end: scan.end,
+        sectors: Sectors::default(),
+    })
 }
 
 /// Removes what a crash left half done, and adds what a backup may have left out for being empty.

@@ -31,6 +31,8 @@ pub(super) struct Spare {
     stop: AtomicBool,
     /// Bytes for frames in the spare; 0 while there is none.
     room: AtomicU64,
+    /// There is no spare, and the last try to prepare one has failed.
+    failed: AtomicBool,
 }
 
 struct State {
@@ -60,11 +62,17 @@ impl Spare {
             wake: Condvar::new(),
             stop: AtomicBool::new(false),
             room: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
         }
     }
 
     pub(super) fn room(&self) -> u64 {
         self.room.load(Ordering::Acquire)
+    }
+
+    /// Whether there is no spare, but one is being prepared.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.room() == 0 && !self.failed.load(Ordering::Acquire)
     }
 
     pub(super) fn segment_size(&self) -> u64 {
@@ -110,7 +118,10 @@ impl Spare {
         }
         match self.adopt().map_or_else(|| self.prepare(), Ok) {
             Ok(file) => self.put(file),
-            Err(error) => tracing::warn!(%error, "no spare segment; once this one is full, nothing can be written"),
+            Err(error) => {
+                self.failed.store(true, Ordering::Release);
+                tracing::warn!(%error, "no spare segment; once this one is full, nothing can be written");
+            }
         }
     }
 
@@ -124,6 +135,7 @@ impl Spare {
                     self.put(file);
                 }
                 Err(error) => {
+                    self.failed.store(true, Ordering::Release);
                     if !mem::replace(&mut complained, true) {
                         tracing::warn!(%error, full = error.is_full(), "cannot prepare a spare segment; trying again");
                     }
@@ -215,6 +227,7 @@ impl Spare {
         let mut state = lock(&self.state);
         state.slot = Slot::Ready(file);
         let watcher = state.watcher.clone();
+        self.failed.store(false, Ordering::Release);
         self.room.store(self.segment_size.saturating_sub(SECTOR as u64), Ordering::Release);
         drop(state);
         if let Some(watcher) = watcher {
