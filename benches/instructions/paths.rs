@@ -227,8 +227,12 @@ fn request_chunk() {
 /// From what was decided to the bytes of a message.
 fn answers() {
     let rig = rig();
-    let answers: Vec<_> =
-        rig.decided.iter().take(MANY as usize).map(|order| rig.engine.submit(order).result.expect("decided")).collect();
+    let answers: Vec<Classified> = rig
+        .decided
+        .iter()
+        .take(MANY as usize)
+        .map(|order| rig.engine.submit(order).result.expect("decided").into())
+        .collect();
     second(&mut || {
         for answer in &answers {
             black_box(convert::order_classified(black_box(answer)).encode_to_vec());

@@ -1,143 +1,271 @@
 //! Many orders at once: a chunk in one call, or chunk after chunk in a stream.
 
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    vec,
+};
 
 use tokio::{
     sync::{mpsc, watch},
     task::yield_now,
 };
-use tonic::{Status, Streaming, codegen::tokio_stream::wrappers::ReceiverStream};
+use tonic::{
+    Status, Streaming,
+    codegen::tokio_stream::{Stream, StreamExt as _},
+};
 
+use super::deciders::Deciders;
 use crate::{
-    engine::{Engine, EngineError, Manner, Order, Room},
+    engine::{Classified, Engine, Manner, Order, Room},
     grpc::{
         NotReady, convert,
-        wire::{Chunk, Results, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse, Written},
+        wire::{Chunk, Results, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse},
     },
     proto::v1,
 };
 
-/// How many chunks of a stream may be decided and not yet sent.
+/// How many groups of chunks of a stream may be decided and not yet sent.
 const DEPTH: usize = 16;
-
-/// The answers of a stream.
-pub(super) type Answers = ReceiverStream<Result<StreamClassifyOrdersResponse, Status>>;
-/// A place among the answers that wait to be sent, kept for one of them.
-type Seat = mpsc::OwnedPermit<Result<StreamClassifyOrdersResponse, Status>>;
-
+/// How many of them may be read and not yet decided.
+const READ_AHEAD: usize = 4;
+/// Chunks that are there already are taken together up to so many orders.
+const GROUP: usize = 1_024;
 /// How many orders are decided before others have their turn on the thread: a millisecond's worth at most.
 const SLICE: usize = 1_024;
 
-/// Orders that were decided, and what came of each.
-pub(super) struct Decided<M> {
-    results: Results<M>,
-    room: Room,
-}
-
-impl<M> Decided<M> {
-    /// Decides on the orders of a chunk.
-    ///
-    /// # Errors
-    /// When none of them can be looked at.
-    pub(super) async fn of(
-        engine: &Engine,
-        chunk: Chunk,
-        mut results: Results<M>,
-        room: impl AsyncFnOnce(usize) -> Result<Room, EngineError>,
-    ) -> Result<Self, Status> {
-        let manner = convert::manner(&chunk)?;
-        let mut room = room(chunk.count()).await.map_err(convert::failed)?;
-        let (mut orders, mut done) = (chunk.orders.as_slice(), 0);
-        let end = (chunk.orders.len(), None);
-        for (place, wrong) in chunk.wrong.into_iter().map(|(place, why)| (place, Some(why))).chain([end]) {
-            let (before, behind) = orders.split_at((place - done).min(orders.len()));
-            classify(engine, before, &manner, &mut room, &mut results).await;
-            wrong.into_iter().for_each(|why| results.tell(Err(why)));
-            (orders, done) = (behind, place);
-        }
-        Ok(Self { results, room })
-    }
-
-    /// The answer, once it is durable.
-    pub(super) async fn written(self, engine: &Engine) -> Result<Written<M>, Status> {
-        engine.durable(self.room).await.map_err(convert::failed)?;
-        Ok(self.results.written())
+/// Decides on the orders of a chunk, which are treated as it asks for, in its room.
+pub(super) async fn decide_chunk<M>(
+    engine: &Engine,
+    chunk: Chunk,
+    manner: &Manner,
+    room: &mut Room,
+    results: &mut Results<M>,
+) {
+    let (mut orders, mut done) = (chunk.orders.as_slice(), 0);
+    let end = (chunk.orders.len(), None);
+    for (place, wrong) in chunk.wrong.into_iter().map(|(place, why)| (place, Some(why))).chain([end]) {
+        let (before, behind) = orders.split_at((place - done).min(orders.len()));
+        classify(engine, before, manner, room, |told| results.tell(told)).await;
+        wrong.into_iter().for_each(|why| results.tell(Err(why)));
+        (orders, done) = (behind, place);
     }
 }
 
 /// Decides on orders, and lets others have their turn in between: so commands from elsewhere may come in between too.
-async fn classify<M>(engine: &Engine, orders: &[Order], manner: &Manner, room: &mut Room, results: &mut Results<M>) {
+async fn classify(
+    engine: &Engine,
+    orders: &[Order],
+    manner: &Manner,
+    room: &mut Room,
+    mut tell: impl FnMut(Result<&Classified, Status>),
+) {
     for (number, slice) in orders.chunks(SLICE).enumerate() {
         if number > 0 {
             yield_now().await;
         }
-        engine.classify(slice, manner, room, &mut |told| results.tell(told.map_err(convert::failed)));
+        engine.classify(slice, manner, room, &mut |told| tell(told.map_err(convert::failed)));
     }
 }
 
-/// What came of a chunk, and where the answer goes.
-enum Step {
-    Decided { seat: Seat, decided: Decided<v1::StreamClassifyOrdersResponse> },
-    Ended { seat: Seat, why: Status },
+type Answer = Result<StreamClassifyOrdersResponse, Status>;
+/// A place among the answers that wait to be sent, kept for those of a group.
+type Seat = mpsc::OwnedPermit<Vec<Answer>>;
+
+/// The answers of a stream.
+pub struct Answers {
+    groups: mpsc::Receiver<Vec<Answer>>,
+    group: vec::IntoIter<Answer>,
 }
 
-/// Answers chunk after chunk. One task decides while another waits for the disk; the first takes no chunk for whose answer there is
-/// no place, so that whoever does not read is not read from either, and keeps nobody else from the engine.
+impl Stream for Answers {
+    type Item = Answer;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        loop {
+            if let Some(answer) = self.group.next() {
+                return Poll::Ready(Some(answer));
+            }
+            match ready!(self.groups.poll_recv(context)) {
+                Some(group) => self.group = group.into_iter(),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Chunks that were read together, and where their answers go.
+struct Group {
+    seat: Seat,
+    chunks: Vec<Chunk>,
+    /// With what the stream ends behind them.
+    end: Option<Status>,
+}
+
+/// What came of a group, and where the answers go.
+struct Decided {
+    seat: Seat,
+    results: Vec<Results<v1::StreamClassifyOrdersResponse>>,
+    /// None, if nothing was decided.
+    room: Option<Room>,
+    end: Option<Status>,
+}
+
+/// Answers chunk after chunk. One task reads, one decides, on a thread of its own, and one waits for the disk: so more than one processor works
+/// for a stream. The first takes no chunk for whose answer there is no place: whoever does not read is not read from either, and keeps
+/// nobody else from the engine.
 pub(super) fn answers(
     engine: Arc<Engine>,
+    deciders: &Deciders,
     chunks: Streaming<StreamClassifyOrdersRequest>,
     draining: watch::Receiver<bool>,
 ) -> Answers {
     let (answers, told) = mpsc::channel(DEPTH);
-    let (steps, decided) = mpsc::channel(DEPTH);
-    tokio::spawn(decide(Arc::clone(&engine), chunks, draining, answers, steps));
+    let (read, groups) = mpsc::channel(READ_AHEAD);
+    let (decide, decided) = mpsc::channel(DEPTH);
+    tokio::spawn(take(chunks, draining, answers, read));
+    deciders.spawn(decide_groups(Arc::clone(&engine), groups, decide));
     tokio::spawn(answer(engine, decided));
-    ReceiverStream::new(told)
+    Answers { groups: told, group: Vec::new().into_iter() }
 }
 
-/// Takes chunks and decides on them, until there are no more, nobody listens, or the server drains.
-async fn decide(
-    engine: Arc<Engine>,
+/// Reads chunks, until there are no more, nobody listens, or the server drains.
+async fn take(
     mut chunks: Streaming<StreamClassifyOrdersRequest>,
     mut draining: watch::Receiver<bool>,
-    answers: mpsc::Sender<Result<StreamClassifyOrdersResponse, Status>>,
-    steps: mpsc::Sender<Step>,
+    answers: mpsc::Sender<Vec<Answer>>,
+    read: mpsc::Sender<Group>,
 ) {
     while let Ok(seat) = answers.clone().reserve_owned().await {
-        let next = tokio::select! {
+        let first = tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => Err(convert::not_ready(NotReady::Stopping)),
-            next = chunks.message() => next,
+            _ = draining.wait_for(|draining| *draining) => Some(Err(convert::not_ready(NotReady::Stopping))),
+            first = chunks.next() => first,
         };
-        let step = match next {
-            Ok(None) => return,
-            Ok(Some(request)) => match decide_one(&engine, request.chunk).await {
-                Ok(decided) => Step::Decided { seat, decided },
-                Err(why) => Step::Ended { seat, why },
-            },
-            Err(why) => Step::Ended { seat, why },
-        };
-        let ended = matches!(step, Step::Ended { .. });
-        if steps.send(step).await.is_err() || ended {
+        let Some(first) = first else { return };
+        let (group, more) = group(seat, first, &mut chunks).await;
+        if read.send(group).await.is_err() || !more {
             return;
         }
     }
 }
 
-async fn decide_one(engine: &Engine, chunk: Chunk) -> Result<Decided<v1::StreamClassifyOrdersResponse>, Status> {
-    let results = Results::of_stream(chunk.sequence, chunk.count(), chunk.with_receipts);
-    Decided::of(engine, chunk, results, async |orders| engine.room_for(orders).await).await
+/// A chunk, and those that are there behind it already. Answers whether more may come.
+async fn group(
+    seat: Seat,
+    first: Result<StreamClassifyOrdersRequest, Status>,
+    chunks: &mut Streaming<StreamClassifyOrdersRequest>,
+) -> (Group, bool) {
+    let mut group = Group { seat, chunks: Vec::new(), end: None };
+    let (mut next, mut orders) = (first, 0);
+    loop {
+        match next {
+            Ok(request) => {
+                orders += request.chunk.count();
+                group.chunks.push(request.chunk);
+            }
+            Err(why) => {
+                group.end = Some(why);
+                return (group, false);
+            }
+        }
+        if orders >= GROUP {
+            return (group, true);
+        }
+        next = match poll_fn(|context| Poll::Ready(Pin::new(&mut *chunks).poll_next(context))).await {
+            Poll::Ready(Some(next)) => next,
+            Poll::Ready(None) => return (group, false),
+            Poll::Pending => return (group, true),
+        };
+    }
+}
+
+/// Decides on one group after the other.
+async fn decide_groups(engine: Arc<Engine>, mut groups: mpsc::Receiver<Group>, decided: mpsc::Sender<Decided>) {
+    while let Some(group) = groups.recv().await {
+        let group = decide_group(&engine, group).await;
+        let ended = group.end.is_some();
+        if decided.send(group).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+async fn decide_group(engine: &Engine, Group { seat, chunks, end }: Group) -> Decided {
+    let mut decided = Decided { seat, results: Vec::with_capacity(chunks.len()), room: None, end };
+    let mut sensible = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        match convert::manner(&chunk) {
+            Ok(manner) => {
+                decided.results.push(Results::of_stream(chunk.sequence, chunk.count(), chunk.with_receipts));
+                sensible.push((chunk, manner));
+            }
+            Err(why) => {
+                decided.end = Some(why);
+                break;
+            }
+        }
+    }
+    if sensible.is_empty() {
+        return decided;
+    }
+    let mut room = match engine.room_for(sensible.iter().map(|(chunk, _)| chunk.count()).sum()).await {
+        Ok(room) => room,
+        Err(why) => {
+            return Decided { results: Vec::new(), end: Some(convert::failed(why)), ..decided };
+        }
+    };
+    if sensible.len() > 1
+        && sensible.iter().all(|(chunk, manner)| chunk.wrong.is_empty() && *manner == Manner::default())
+    {
+        decide_as_one(engine, sensible.into_iter().map(|(chunk, _)| chunk), &mut room, &mut decided.results).await;
+    } else {
+        for ((chunk, manner), results) in sensible.into_iter().zip(&mut decided.results) {
+            decide_chunk(engine, chunk, &manner, &mut room, results).await;
+        }
+    }
+    Decided { room: Some(room), ..decided }
+}
+
+/// Decides on the orders of several small chunks in one go.
+async fn decide_as_one(
+    engine: &Engine,
+    chunks: impl Iterator<Item = Chunk>,
+    room: &mut Room,
+    results: &mut [Results<v1::StreamClassifyOrdersResponse>],
+) {
+    let (mut orders, mut whose) = (Vec::with_capacity(GROUP), Vec::with_capacity(GROUP));
+    for (place, chunk) in chunks.enumerate() {
+        whose.extend(chunk.orders.iter().map(|_| place));
+        orders.extend(chunk.orders);
+    }
+    let mut whose = whose.into_iter();
+    classify(engine, &orders, &Manner::default(), room, |told| {
+        if let Some(results) = whose.next().and_then(|place| results.get_mut(place)) {
+            results.tell(told);
+        }
+    })
+    .await;
 }
 
 /// Hands over answers in the order of the chunks, each once it is durable.
-async fn answer(engine: Arc<Engine>, mut steps: mpsc::Receiver<Step>) {
-    while let Some(step) = steps.recv().await {
-        match step {
-            Step::Decided { seat, decided } => match decided.written(&engine).await {
-                Ok(answer) => drop(seat.send(Ok(answer))),
-                Err(why) => return drop(seat.send(Err(why))),
-            },
-            Step::Ended { seat, why } => return drop(seat.send(Err(why))),
+async fn answer(engine: Arc<Engine>, mut decided: mpsc::Receiver<Decided>) {
+    while let Some(Decided { seat, results, room, end }) = decided.recv().await {
+        let durable = match room {
+            Some(room) => engine.durable(room).await.map_err(convert::failed),
+            None => Ok(()),
+        };
+        // Without a journal there are no answers, and the stream ends with that.
+        let ended = durable.is_err() || end.is_some();
+        let answers = match durable {
+            Ok(()) => results.into_iter().map(|results| Ok(results.written())).chain(end.map(Err)).collect(),
+            Err(why) => vec![Err(why)],
+        };
+        seat.send(answers);
+        if ended {
+            return;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod clock;
+mod deciders;
 mod disputes;
 mod events;
 mod guarantees;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use tonic::Status;
 
+use self::deciders::Deciders;
 use super::{
     EngineSlot, convert,
     reads::{Past, Sharing},
@@ -28,6 +30,7 @@ use crate::{
 pub struct Services {
     slot: Arc<EngineSlot>,
     sharing: Sharing,
+    deciders: Deciders,
 }
 
 /// How many streams of events there may be at once.
@@ -36,7 +39,7 @@ const WATCHERS: usize = 1_024;
 impl Services {
     /// Services that ask the engine in this slot.
     pub fn new(slot: Arc<EngineSlot>) -> Self {
-        Self { slot, sharing: Sharing::new(WATCHERS) }
+        Self { slot, sharing: Sharing::new(WATCHERS), deciders: Deciders::new() }
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Status> {

@@ -2,10 +2,7 @@
 
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::{
-    Services,
-    chunks::{self, Decided},
-};
+use super::{Services, chunks};
 use crate::{
     grpc::{
         convert,
@@ -26,9 +23,10 @@ impl OrderService for Services {
         &self,
         request: Request<ClassifyOrderRequest>,
     ) -> Result<Response<ClassifyOrderResponse>, Status> {
-        let command = convert::classify_order(&request.into_inner())?;
-        let answer = self.execute(command).await?;
-        Ok(Response::new(convert::order_classified(&answer)))
+        let (order, manner) = convert::classify_order(&request.into_inner())?.into_order();
+        let classified = self.engine()?.classify_one(&order, &manner).await;
+        let classified = classified.map_err(|error| convert::failed_about(&order.merchant, error))?;
+        Ok(Response::new(convert::order_classified(&classified)))
     }
 
     async fn classify_orders(
@@ -36,10 +34,13 @@ impl OrderService for Services {
         request: Request<ClassifyOrdersRequest>,
     ) -> Result<Response<ClassifyOrdersResponse>, Status> {
         let chunk = request.into_inner().chunk;
-        let engine = self.engine()?;
-        let results = Results::of_call(chunk.count(), chunk.with_receipts);
-        let decided = Decided::of(&engine, chunk, results, async |orders| engine.room_now(orders)).await?;
-        Ok(Response::new(decided.written(&engine).await?))
+        let (engine, manner) = (self.engine()?, convert::manner(&chunk)?);
+        let mut results = Results::of_call(chunk.count(), chunk.with_receipts);
+        let mut room = engine.room_now(chunk.count()).map_err(convert::failed)?;
+        engine.next_segment(chunk.count()).await;
+        chunks::decide_chunk(&engine, chunk, &manner, &mut room, &mut results).await;
+        engine.durable(room).await.map_err(convert::failed)?;
+        Ok(Response::new(results.written()))
     }
 
     type StreamClassifyOrdersStream = chunks::Answers;
@@ -48,7 +49,8 @@ impl OrderService for Services {
         &self,
         request: Request<Streaming<StreamClassifyOrdersRequest>>,
     ) -> Result<Response<chunks::Answers>, Status> {
-        Ok(Response::new(chunks::answers(self.engine()?, request.into_inner(), self.slot.draining())))
+        let (engine, chunks) = (self.engine()?, request.into_inner());
+        Ok(Response::new(chunks::answers(engine, &self.deciders, chunks, self.slot.draining())))
     }
 
     async fn reverse_order(

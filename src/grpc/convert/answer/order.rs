@@ -5,20 +5,19 @@ use tonic_types::StatusExt as _;
 
 use super::{charge, cycle, duration, receipt, timestamp};
 use crate::{
-    domain::{OrderClassified, OrderReversed, Verdict},
+    domain::{OrderReversed, Verdict},
     engine::{Answer, Classified},
     proto::v1,
 };
 
 /// The answer for an order.
-pub fn order_classified(answer: &Answer<OrderClassified>) -> v1::ClassifyOrderResponse {
-    let fact = &answer.fact;
+pub fn order_classified(Classified { verdict, replayed }: &Classified) -> v1::ClassifyOrderResponse {
     v1::ClassifyOrderResponse {
-        cycle: cycle(fact.cycle).into(),
-        settles_at: Some(timestamp(fact.settles_at)),
-        completed_at: Some(timestamp(fact.completed_at)),
-        replayed: answer.replayed,
-        receipt: Some(receipt(&fact.receipt)),
+        cycle: cycle(verdict.cycle).into(),
+        settles_at: Some(timestamp(verdict.settles_at)),
+        completed_at: Some(timestamp(verdict.completed_at)),
+        replayed: *replayed,
+        receipt: Some(receipt(&verdict.receipt)),
     }
 }
 
