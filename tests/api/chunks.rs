@@ -202,6 +202,36 @@ async fn chunk_after_chunk_is_answered_in_order() {
     assert_eq!(answers.message().await.unwrap(), None, "it ends when there are no more");
 }
 
+/// Chunks that have arrived together may be decided together; nobody can tell.
+#[tokio::test]
+async fn small_chunks_that_come_at_once_are_each_answered_by_themselves() {
+    let server = start_server().await;
+    server.modify(guarantee("m", "g", 100)).await.unwrap();
+    let mut stream = Stream::open(&server).await;
+    // Each order twice: of the first ten one fills a tenth of the quota each, and in the second half something is wrong here and there.
+    for sequence in 0..60 {
+        let mut orders = vec![completed("m", &format!("o{}", sequence / 2), "10")];
+        if sequence % 7 == 3 {
+            orders.push(completed("n", &format!("n{sequence}"), "1"));
+        }
+        if sequence > 30 && sequence % 5 == 0 {
+            orders.insert(0, completed("m", "", "1"));
+        }
+        stream.send(sequence, orders).await;
+    }
+    for sequence in 0..60 {
+        let cycle = if sequence < 20 { "Quick" } else { "Standard" };
+        let mut expected = vec![if sequence % 2 == 0 { cycle.to_owned() } else { format!("{cycle} again") }];
+        if sequence % 7 == 3 {
+            expected.push("Standard".into());
+        }
+        if sequence > 30 && sequence % 5 == 0 {
+            expected.insert(0, "INVALID_FIELD order_id".into());
+        }
+        assert_eq!(stream.next().await.unwrap(), Some((sequence, expected)));
+    }
+}
+
 #[tokio::test]
 async fn a_chunk_that_makes_no_sense_ends_the_stream_after_the_answers_before_it() {
     let server = start_server().await;
