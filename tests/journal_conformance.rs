@@ -36,6 +36,7 @@ conformance!(
     concurrent_appends_keep_their_order,
     without_room_nothing_is_taken_until_there_is_room,
     a_record_too_large_is_refused,
+    a_record_without_bytes_is_kept_like_others,
     closing_drains_and_refuses,
     two_checkpoints_are_kept,
     a_dropped_checkpoint_leaves_nothing,
@@ -256,6 +257,24 @@ fn without_room_nothing_is_taken_until_there_is_room<S: Subject>() {
     put(&journal, b"again");
     journal.close().unwrap();
     assert_eq!(start(subject.crash(Unsynced::Dropped).store()).1.len(), accepted + 1);
+}
+
+fn a_record_without_bytes_is_kept_like_others<S: Subject>() {
+    let subject = S::new();
+    let (journal, _) = start(subject.store());
+    let (sender, done) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..50 {
+            // Nothing else wakes the committer.
+            let lsn = journal.append(b"").unwrap();
+            journal.wait_durable_blocking(lsn).unwrap();
+        }
+        journal.close().unwrap();
+        sender.send(()).unwrap();
+    });
+    done.recv_timeout(Duration::from_secs(60)).expect("the committer wakes");
+    let (_, records) = recover_from(&*subject.store(), Lsn::FIRST);
+    assert_eq!(records.len(), 50);
 }
 
 fn a_record_too_large_is_refused<S: Subject>() {

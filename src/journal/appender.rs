@@ -63,7 +63,7 @@ impl Drop for Appender<'_> {
         let Some(mut state) = self.state.take() else { return };
         self.shared.queued_bytes.fetch_add(self.bytes, Ordering::Relaxed);
         self.shared.appended_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
-        let asleep = self.wakes && self.bytes > 0 && mem::take(&mut state.idle);
+        let asleep = self.wakes && !state.filling.is_empty() && mem::take(&mut state.idle);
         let full = self.refused && !self.shared.read_only.swap(true, Ordering::Relaxed);
         drop(state);
         if asleep {
