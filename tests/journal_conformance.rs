@@ -272,7 +272,7 @@ fn a_record_without_bytes_is_kept_like_others<S: Subject>() {
         journal.close().unwrap();
         sender.send(()).unwrap();
     });
-    done.recv_timeout(Duration::from_secs(60)).expect("the committer wakes");
+    done.recv_timeout(Duration::from_secs(60)).unwrap();
     let (_, records) = recover_from(&*subject.store(), Lsn::FIRST);
     assert_eq!(records.len(), 50);
 }

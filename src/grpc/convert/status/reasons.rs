@@ -118,7 +118,7 @@ reasons! {
     SLOW_WATCHER: Aborted,
     /// The history has not caught up within 5 seconds; how far it is is told. Wait as long as RetryInfo says.
     HISTORY_BEHIND: Unavailable,
-    /// The engine has as much in flight as it takes; wait as long as RetryInfo says.
+    /// The engine has as much in flight as it takes, or decides faster than the history can take it down; wait as long as RetryInfo says.
     OVERLOADED: ResourceExhausted,
     /// The disk is full, or space is still being prepared: reads are answered, commands are not; wait as long as RetryInfo says.
     STORAGE_FULL: ResourceExhausted,
