@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Decided {
     archive: Option<Arc<dyn Archive>>,
     /// Up to where the archive was known to know everything when it was asked last.
     archived_up_to: AtomicU64,
+    /// It was too far behind then, which is told once.
+    was_behind: AtomicBool,
     /// How often entries have left memory: what was read from the archive before is not to be trusted after.
     evictions: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Decided {
             recent: Mutex::new(recent),
             archive,
             archived_up_to: AtomicU64::new(0),
+            was_behind: AtomicBool::new(false),
             evictions: AtomicU64::new(0),
         }
     }
@@ -112,7 +115,21 @@ impl Decided {
         // Only then it is asked.
         let durable = archive.durable().get();
         self.archived_up_to.store(durable, Ordering::Relaxed);
-        behind(durable)
+        let is_behind = behind(durable);
+        if is_behind != self.was_behind.swap(is_behind, Ordering::Relaxed) {
+            let last = last.get();
+            if is_behind {
+                tracing::warn!(
+                    durable,
+                    last,
+                    most,
+                    "the history is too far behind: commands wait for it or are refused"
+                );
+            } else {
+                tracing::info!(durable, last, "the history has caught up far enough: commands are taken again");
+            }
+        }
+        is_behind
     }
 
     /// What is in memory, to look for many ids at once.

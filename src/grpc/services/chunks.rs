@@ -31,7 +31,7 @@ use crate::{
 const DEPTH: usize = 16;
 /// How many of them may be read and not yet decided.
 const READ_AHEAD: usize = 4;
-/// Chunks that are there already are taken together up to so many orders.
+/// Chunks that are there already are taken together until they have so many orders.
 const GROUP: usize = 1_024;
 /// How many orders are decided before others have their turn on the thread: a millisecond's worth at most.
 const SLICE: usize = 1_024;
@@ -163,7 +163,8 @@ async fn group(
     loop {
         match next {
             Ok(request) => {
-                orders += request.chunk.count();
+                // Nor may there be any number of those without orders.
+                orders += request.chunk.count().max(1);
                 group.chunks.push(request.chunk);
             }
             Err(why) => {

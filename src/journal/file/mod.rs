@@ -222,7 +222,7 @@ impl Writer {
         let (sectors, offset) = (self.sectors.bytes(), self.offset);
         if let Some(direct) = &self.direct {
             match direct.write_all_at(sectors, offset) {
-                // Refused before anything was written: here sectors are larger, or not to be had this way.
+                // Here sectors are larger, or not to be had this way. What was written of it is written again, the same.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
                 written => return written,
             }
