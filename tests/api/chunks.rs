@@ -243,23 +243,6 @@ async fn a_chunk_that_makes_no_sense_ends_the_stream_after_the_answers_before_it
 }
 
 #[tokio::test]
-async fn any_number_of_chunks_without_orders_is_refused_with_the_first() {
-    let server = start_server().await;
-    let mut stream = Stream::open(&server).await;
-    let chunks = stream.chunks.clone();
-    let sent = tokio::spawn(async move {
-        let mut sent = 0_u32;
-        while sent < 1_000_000 && chunks.send(StreamClassifyOrdersRequest::default()).await.is_ok() {
-            sent += 1;
-        }
-        sent
-    });
-    assert_eq!(told(stream.next().await), "INVALID_ARGUMENT INVALID_FIELD field=orders");
-    drop(stream);
-    assert!(sent.await.unwrap() < 1_000_000, "nobody goes on reading");
-}
-
-#[tokio::test]
 async fn a_server_that_drains_answers_what_it_has_taken() {
     let mut server = start_server().await;
     let mut stream = Stream::open(&server).await;

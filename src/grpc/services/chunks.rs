@@ -156,7 +156,7 @@ async fn take(
 async fn group(
     seat: Seat,
     first: Result<StreamClassifyOrdersRequest, Status>,
-    chunks: &mut Streaming<StreamClassifyOrdersRequest>,
+    chunks: &mut (impl Stream<Item = Result<StreamClassifyOrdersRequest, Status>> + Unpin),
 ) -> (Group, bool) {
     let mut group = Group { seat, chunks: Vec::new(), end: None };
     let (mut next, mut orders) = (first, 0);
@@ -268,5 +268,30 @@ async fn answer(engine: Arc<Engine>, mut decided: mpsc::Receiver<Decided>) {
         if ended {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many chunks without orders, all there.
+    struct Empty(usize);
+
+    impl Stream for Empty {
+        type Item = Result<StreamClassifyOrdersRequest, Status>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0 = self.0.saturating_sub(1);
+            Poll::Ready((self.0 > 0).then(|| Ok(StreamClassifyOrdersRequest::default())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_ends_however_many_chunks_are_there() {
+        let (answers, _told) = mpsc::channel(1);
+        let seat = answers.reserve_owned().await.unwrap();
+        let (group, more) = group(seat, Ok(StreamClassifyOrdersRequest::default()), &mut Empty(5_000)).await;
+        assert_eq!((group.chunks.len(), more), (GROUP, true));
     }
 }
