@@ -1,16 +1,13 @@
 //! The state of a merchant, and what is known of an earlier fact.
 
-use prost::Message as _;
-
 use super::{
-    Fingerprint, Malformed, amount, encode_event,
+    Malformed, amount,
     fact::{decode_id, decode_pending, encode_pending},
     input, money, required,
 };
 use crate::{
     domain::{
-        Day, DayTotals, Deduction, Hold, Known, Lasting, Lifetime, Merchant, MerchantId, Release, Stage, Standing,
-        Timestamp,
+        Day, DayTotals, Deduction, Hold, Lasting, Lifetime, Merchant, MerchantId, Release, Stage, Standing, Timestamp,
     },
     journal::Lsn,
     proto::journal::{self as pb, checkpoint_merchant as parts, standing as stands},
@@ -96,49 +93,6 @@ pub(crate) fn decode_standing(standing: Option<pb::Standing>) -> Standing {
         Some(stands::Standing::Undone(_)) => Standing::Undone,
         Some(stands::Standing::Appealed(_)) => Standing::Appealed,
         Some(stands::Standing::Overturned(overturned)) => Standing::Resolved { overturned: money(Some(overturned)) },
-    }
-}
-
-/// A decided order or request, as a checkpoint keeps it.
-#[derive(Debug)]
-pub(crate) struct DecidedFact {
-    /// Of merchant and id.
-    pub(crate) fingerprint: Fingerprint,
-    /// The fact that answers repeats, as it was written.
-    pub(crate) fact: Vec<u8>,
-    /// What has become of it.
-    pub(crate) standing: Standing,
-    /// The position of the last record about it.
-    pub(crate) lsn: Lsn,
-}
-
-impl DecidedFact {
-    /// From what is known.
-    pub(crate) fn of(fingerprint: Fingerprint, known: &Known, lsn: Lsn) -> Self {
-        let fact = encode_event(&known.first).encode_to_vec();
-        Self { fingerprint, fact, standing: known.standing, lsn }
-    }
-
-    /// As it is written.
-    pub(crate) fn encode(self) -> pb::DecidedFact {
-        let (high, low) = self.fingerprint.halves();
-        pb::DecidedFact {
-            fingerprint_high: high,
-            fingerprint_low: low,
-            fact: self.fact,
-            standing: encode_standing(self.standing),
-            lsn: self.lsn.get(),
-        }
-    }
-
-    /// As it was written.
-    pub(crate) fn decode(decided: pb::DecidedFact) -> Self {
-        Self {
-            fingerprint: Fingerprint::from_halves((decided.fingerprint_high, decided.fingerprint_low)),
-            fact: decided.fact,
-            standing: decode_standing(decided.standing),
-            lsn: Lsn::new(decided.lsn),
-        }
     }
 }
 

@@ -6,11 +6,11 @@ mod fingerprint;
 mod policy;
 mod record;
 
-pub(crate) use checkpoint::{DecidedFact, decode_merchant, decode_standing, encode_merchant, encode_standing};
+pub(crate) use checkpoint::{decode_merchant, decode_standing, encode_merchant, encode_standing};
 pub(crate) use fact::{decode_event, decode_fact, encode_event, is_order};
 pub use fingerprint::Fingerprint;
 pub(crate) use policy::{decode_policy, encode_policy};
-pub(crate) use record::{OrderRecord, WrittenOrder, read_order};
+pub(crate) use record::{OrderRecord, WrittenFacts, WrittenOrder, next_fact, read_facts, read_order};
 
 use crate::{domain::Money, proto::journal as pb};
 

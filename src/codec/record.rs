@@ -244,6 +244,33 @@ const fn spread(number: u64, len: u32) -> u64 {
     bytes | 0x0080_8080_8080_8080_u64.wrapping_shr(64 - 8 * len)
 }
 
+/// A record with facts about a merchant, taken apart where it lies.
+pub(crate) struct WrittenFacts<'a> {
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) caller: &'a [u8],
+    pub(crate) merchant: &'a [u8],
+    /// The facts, one behind the other: see [`next_fact`].
+    pub(crate) facts: &'a [u8],
+}
+
+/// Takes a record with facts apart. None: it says something else, or is written in another way.
+pub(crate) fn read_facts(record: &[u8]) -> Option<WrittenFacts<'_>> {
+    let mut record = Fields(record);
+    let recorded_at = time(&mut record, 1)?;
+    let caller = record.bytes_of(2).unwrap_or_default();
+    let mut facts = Fields(last(record, 3)?);
+    let merchant = facts.bytes_of(1)?;
+    Some(WrittenFacts { recorded_at, caller, merchant, facts: facts.0 })
+}
+
+/// Takes the next fact off. None: there is none, or what is there is none.
+pub(crate) fn next_fact<'a>(facts: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut fields = Fields(facts);
+    let fact = fields.bytes_of(2)?;
+    *facts = fields.0;
+    Some(fact)
+}
+
 /// An order that stands alone in its record.
 pub(crate) struct WrittenOrder<'a> {
     pub(crate) merchant: MerchantId,
@@ -255,15 +282,18 @@ pub(crate) struct WrittenOrder<'a> {
 
 /// Reads the record of an order that stands alone, as [`OrderRecord`] writes it. None: it is another one, or is written in another way.
 pub(crate) fn read_order(record: &[u8]) -> Option<WrittenOrder<'_>> {
-    let mut record = Fields(record);
-    record.number_or_0(1)?;
-    let mut facts = Fields(last(record, 3)?);
-    let merchant = Id::parse_bytes(facts.bytes_of(1)?).ok()?;
-    let fact = last(facts, 2)?;
+    let WrittenFacts { merchant, mut facts, .. } = read_facts(record)?;
+    let fact = next_fact(&mut facts).filter(|_| facts.is_empty())?;
+    let merchant = Id::parse_bytes(merchant).ok()?;
+    let (effective_at, order) = read_classified(fact)?;
+    Some(WrittenOrder { merchant, order, effective_at, fact })
+}
+
+/// Reads a fact that is a classified order, as [`OrderRecord`] writes it. None: it is another one, or is written in another way.
+pub(crate) fn read_classified(fact: &[u8]) -> Option<(Timestamp, OrderClassified)> {
     let mut fields = Fields(fact);
     let effective_at = time(&mut fields, 1)?;
-    let order = classified(Fields(last(fields, 2)?))?;
-    Some(WrittenOrder { merchant, order, effective_at, fact })
+    Some((effective_at, classified(Fields(last(fields, 2)?))?))
 }
 
 fn classified(mut fields: Fields<'_>) -> Option<OrderClassified> {

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::Engine;
 use crate::{
-    codec::{DecidedFact, encode_merchant, encode_policy},
+    codec::{encode_merchant, encode_policy},
     journal::{CheckpointWriter, JournalFault, StoreError},
     proto::journal::{CheckpointGlobals, CheckpointItem, checkpoint_item::Item},
 };
@@ -55,12 +55,13 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
         }
     }
     // What has left memory meanwhile is in the archive for good.
-    engine.decided.walk(|facts: Vec<DecidedFact>| {
+    engine.decided.walk(|chunk| {
         go_on(engine)?;
-        let mut facts = facts.into_iter();
-        facts
-            .try_for_each(|fact| put(&mut *writer, Item::Decided(fact.encode()), &mut items))
-            .map_err(CheckpointError::from)
+        for entry in chunk.entries() {
+            let decided = entry.encode().map_err(|malformed| StoreError::Misuse(malformed.to_string()))?;
+            put(&mut *writer, Item::Decided(decided), &mut items)?;
+        }
+        Ok::<(), CheckpointError>(())
     })?;
     let end = engine.journal.last();
     engine.journal.wait_durable_blocking(end)?;

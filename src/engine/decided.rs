@@ -1,25 +1,28 @@
 //! What was decided, so that a repeat gets the first answer and a later command finds what it is about.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
+    hint::black_box,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+
+use parking_lot::{Mutex, MutexGuard};
+use prost::Message as _;
 
 use super::{
     archive::Archive,
     archive::ArchiveError,
     filter::Filter,
     ids::{Ids, Place},
-    kept::Kept,
+    kept::{Chunk, Entry, Kept},
 };
 use crate::{
-    codec::{DecidedFact, Fingerprint, Malformed, decode_fact, is_order},
-    domain::{Event, Fact, Key, Known, MerchantId, Standing},
+    codec::{Fingerprint, Malformed, decode_fact, decode_standing, encode_event, encode_standing, is_order},
+    domain::{Event, Fact, Key, Known, MerchantId},
     journal::Lsn,
+    proto::journal::{DecidedFact, Standing},
 };
 
 /// Every decided order and request, by fingerprint: the recent ones in memory, all others in the archive.
@@ -43,23 +46,15 @@ pub(super) struct Decided {
 pub(super) struct Recent {
     ids: Ids,
     kept: Kept,
-    /// What later facts are about.
-    changed: HashMap<Fingerprint, Changed, BuildHasherDefault<AsItIs>>,
     orders: u64,
     /// What has left.
     archived: Filter,
 }
 
-/// What is known of something that a later fact is about, and the position of the last record about it.
-struct Changed {
-    known: Known,
-    lsn: Lsn,
-}
-
 /// Marks the place of an order; others are requests.
 const ORDER: u64 = 1 << 63;
-/// Marks the place of what has changed.
-const CHANGED: u64 = 1 << 62;
+/// How many leave with one turn at the lock: some ten microseconds' worth.
+const LEAVE: usize = 128;
 
 /// What the archive told of a fingerprint, before the merchant was locked.
 pub(super) struct Recalled {
@@ -85,8 +80,7 @@ pub(super) struct Counts {
 
 impl Decided {
     pub(super) fn new(key: [u8; 16], archive: Option<Arc<dyn Archive>>) -> Self {
-        let (ids, kept, archived) = (Ids::new(), Kept::new(), Filter::new());
-        let recent = Recent { ids, kept, changed: HashMap::default(), orders: 0, archived };
+        let recent = Recent { ids: Ids::new(), kept: Kept::new(), orders: 0, archived: Filter::new() };
         Self {
             key,
             recent: Mutex::new(recent),
@@ -134,12 +128,12 @@ impl Decided {
 
     /// What is in memory, to look for many ids at once.
     pub(super) fn recent(&self) -> MutexGuard<'_, Recent> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recent.lock()
     }
 
     /// The same for who has it alone.
     pub(super) fn recent_mut(&mut self) -> &mut Recent {
-        self.recent.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.recent.get_mut()
     }
 
     /// The key of fingerprints.
@@ -184,36 +178,36 @@ impl Decided {
         }
     }
 
-    /// Lets go of what the archive knows for good, once there is more in memory than there should be. Answers how many entries went.
+    /// Lets go of what the archive knows for good, the oldest first, once there is more in memory than there should be. Answers how
+    /// many entries went.
     pub(super) fn evict(&self, keep: usize, last: Lsn) -> usize {
         let Some(archive) = self.archive.as_ref().filter(|_| self.recent().ids.len() > keep) else { return 0 };
         // A record decides about one thing, most of the time: so half of what may stay does.
         let recent_enough = Lsn::new(last.get().saturating_sub(keep as u64 / 2));
         let up_to = archive.durable().min(recent_enough);
-        let (end, pieces) = {
-            let recent = self.recent();
-            let (old, facts) = recent.kept.up_to(up_to);
-            // Every entry has to be looked at: not for a few that may go.
-            if facts * LEAST_SHARE < recent.ids.len() && recent.changed.len() * LEAST_SHARE < recent.ids.len() {
-                return 0;
-            }
-            (old.end, recent.ids.pieces())
-        };
+        if !self.recent().kept.begins_up_to(up_to) {
+            return 0;
+        }
         self.evictions.fetch_add(1, Ordering::SeqCst);
-        // Piece by piece, so that nobody waits long.
-        let evicted = (0..pieces).map(|piece| self.recent().evict(piece, (end, up_to))).sum();
-        self.recent().kept.drop_before(end);
-        evicted
+        let mut evicted = 0;
+        loop {
+            let mut recent = self.recent();
+            let some = recent.evict(keep, up_to);
+            // To whoever waits for it: this thread would take it again before they are awake.
+            MutexGuard::unlock_fair(recent);
+            evicted += some;
+            if some == 0 {
+                return evicted;
+            }
+        }
     }
 
-    /// Hands over all that is in memory, piece by piece: what has come and not gone by the time when its piece has its turn.
-    pub(super) fn walk<E>(&self, mut visit: impl FnMut(Vec<DecidedFact>) -> Result<(), E>) -> Result<(), E> {
-        let pieces = self.recent().ids.pieces();
+    /// Hands over all that is in memory, chunk by chunk: what has come and not gone by the time when its chunk has its turn. What
+    /// changes meanwhile is met as it was, or twice, then as it is last.
+    pub(super) fn walk<E>(&self, mut visit: impl FnMut(&Chunk) -> Result<(), E>) -> Result<(), E> {
+        let chunks = self.recent().kept.chunks();
         // The guard is gone before anybody writes.
-        (0..pieces).try_for_each(|piece| {
-            let facts = self.recent().piece(piece);
-            visit(facts)
-        })
+        chunks.filter_map(|number| self.recent().kept.chunk(number)).try_for_each(|chunk| visit(&chunk))
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -221,9 +215,6 @@ impl Decided {
         Counts { orders: recent.orders, requests: (recent.ids.len() as u64).saturating_sub(recent.orders) }
     }
 }
-
-/// Letting go is worth a walk over everything when one entry of so many goes.
-const LEAST_SHARE: usize = 16;
 
 impl Recent {
     /// Brings what is looked at for a fingerprint near to the processor. What it answers means nothing.
@@ -237,68 +228,61 @@ impl Recent {
     }
 
     pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.ids.get(fingerprint).is_some()
+        self.place(fingerprint).is_some()
+    }
+
+    fn place(&self, fingerprint: Fingerprint) -> Option<Place> {
+        self.ids.get(fingerprint, |place| is_at(&self.kept, place, fingerprint))
+    }
+
+    fn entry(&self, fingerprint: Fingerprint) -> Option<Entry<'_>> {
+        self.kept.get(self.place(fingerprint)?.get() & !ORDER)
     }
 
     /// What is in memory under a fingerprint.
     pub(super) fn known(&self, fingerprint: Fingerprint) -> Result<Option<Known>, Malformed> {
-        let Some(place) = self.ids.get(fingerprint) else { return Ok(None) };
-        if place.get() & CHANGED != 0 {
-            return Ok(self.changed.get(&fingerprint).map(|changed| changed.known.clone()));
-        }
-        let (_, fact) = self.kept_at(place)?;
-        decode_fact(fact).map(|first| Some(Known::new(first)))
-    }
-
-    fn kept_at(&self, place: Place) -> Result<(Lsn, &[u8]), Malformed> {
-        self.kept.get(place.get() & !(ORDER | CHANGED)).ok_or_else(|| Malformed::missing("fact"))
+        self.entry(fingerprint).map(|entry| entry.known()).transpose()
     }
 
     /// Remembers a fact as it was written, and the position of its record.
     pub(super) fn remember(&mut self, fingerprint: Fingerprint, fact: &[u8], is_order: bool, lsn: Lsn) {
-        let place = self.kept.push(lsn, fact) | if is_order { ORDER } else { 0 };
-        let before = Place::new(place).and_then(|place| self.ids.put(fingerprint, place));
-        self.orders += u64::from(before.is_none() && is_order);
+        self.put(&Entry { fingerprint, lsn, standing: &[], fact }, is_order);
+    }
+
+    fn put(&mut self, entry: &Entry<'_>, is_order: bool) {
+        let Self { ids, kept, orders, .. } = self;
+        let place = kept.push(entry) | if is_order { ORDER } else { 0 };
+        let Some(place) = Place::new(place) else { return };
+        match ids.put(entry.fingerprint, place, |place| is_at(kept, place, entry.fingerprint)) {
+            Some(before) => kept.forget(before.get() & !ORDER),
+            None => *orders += u64::from(is_order),
+        }
     }
 
     /// Remembers what is known already, as a checkpoint tells.
-    pub(super) fn restore(&mut self, decided: &DecidedFact) -> Result<(), Malformed> {
-        let DecidedFact { fingerprint, fact, standing, lsn } = decided;
-        if *standing == Standing::Unchanged {
-            self.remember(*fingerprint, fact, is_order(fact), *lsn);
-        } else {
-            self.change(*fingerprint, Known { first: decode_fact(fact)?, standing: *standing }, *lsn);
-        }
-        Ok(())
+    pub(super) fn restore(&mut self, decided: &DecidedFact) {
+        let DecidedFact { fingerprint_high, fingerprint_low, fact, standing, lsn } = decided;
+        let fingerprint = Fingerprint::from_halves((*fingerprint_high, *fingerprint_low));
+        let standing = standing.as_ref().map(Standing::encode_to_vec).unwrap_or_default();
+        self.put(&Entry { fingerprint, lsn: Lsn::new(*lsn), standing: &standing, fact }, is_order(fact));
     }
 
     /// Takes note of a later fact about something that is known, as it was found when that fact was decided: it may have left
     /// memory since.
     pub(super) fn follow(&mut self, fingerprint: Fingerprint, mut known: Known, later: &Fact, lsn: Lsn) {
         known.follow(later);
-        self.change(fingerprint, known, lsn);
-    }
-
-    fn change(&mut self, fingerprint: Fingerprint, known: Known, lsn: Lsn) {
-        let is_order = known.order().is_some();
-        let place = CHANGED | if is_order { ORDER } else { 0 };
-        let before = Place::new(place).and_then(|place| self.ids.put(fingerprint, place));
-        self.orders += u64::from(before.is_none() && is_order);
-        self.changed.insert(fingerprint, Changed { known, lsn });
+        let standing = encode_standing(known.standing).as_ref().map(Standing::encode_to_vec).unwrap_or_default();
+        let fact = encode_event(&known.first).encode_to_vec();
+        self.put(&Entry { fingerprint, lsn, standing: &standing, fact: &fact }, known.order().is_some());
     }
 
     /// The same in recovery, where each record is met in order and perhaps again: what is in memory is brought up to date. Answers
     /// whether it was in memory.
     pub(super) fn replay_later(&mut self, fingerprint: Fingerprint, later: &Fact, lsn: Lsn) -> Result<bool, Malformed> {
-        let Some(place) = self.ids.get(fingerprint) else { return Ok(false) };
-        if let Some(changed) = self.changed.get_mut(&fingerprint) {
-            if changed.lsn < lsn {
-                changed.known.follow(later);
-                changed.lsn = lsn;
-            }
-        } else {
-            let (_, fact) = self.kept_at(place)?;
-            self.follow(fingerprint, Known::new(decode_fact(fact)?), later, lsn);
+        let Some(entry) = self.entry(fingerprint) else { return Ok(false) };
+        if entry.lsn < lsn {
+            let known = entry.known()?;
+            self.follow(fingerprint, known, later, lsn);
         }
         Ok(true)
     }
@@ -318,55 +302,40 @@ impl Recent {
         Ok(true)
     }
 
-    /// Lets go of what came before a place, and has not changed after a position, in a piece.
-    fn evict(&mut self, piece: usize, (end, up_to): (u64, Lsn)) -> usize {
-        let Self { ids, changed, orders, archived, .. } = self;
-        let mut evicted = 0;
-        ids.retain(piece, |fingerprint, place| {
-            let stays = if place.get() & CHANGED == 0 {
-                place.get() & !ORDER >= end
-            } else {
-                changed.get(&fingerprint).is_some_and(|changed| changed.lsn > up_to)
-            };
-            if !stays {
-                archived.insert(fingerprint);
-                changed.remove(&fingerprint);
-                evicted += 1;
-                *orders -= u64::from(place.get() & ORDER != 0);
-            }
-            stays
-        });
-        evicted
-    }
-
-    fn piece(&self, number: usize) -> Vec<DecidedFact> {
-        let decided = |(fingerprint, place): (Fingerprint, Place)| {
-            if let Some(Changed { known, lsn }) = self.changed.get(&fingerprint) {
-                return Some(DecidedFact::of(fingerprint, known, *lsn));
-            }
-            let (lsn, fact) = self.kept_at(place).ok()?;
-            Some(DecidedFact { fingerprint, fact: fact.to_vec(), standing: Standing::Unchanged, lsn })
-        };
-        self.ids.piece(number).filter_map(decided).collect()
+    /// Lets go of some of the oldest whose last record is up to a position. Answers how many.
+    fn evict(&mut self, keep: usize, up_to: Lsn) -> usize {
+        let Self { ids, kept, orders, archived } = self;
+        let most = LEAVE.min(ids.len().saturating_sub(keep));
+        let old: Vec<_> = std::iter::from_fn(|| kept.take_first(up_to)).take(most).collect();
+        black_box(old.iter().fold(0, |all, (_, id)| all ^ ids.touch(*id) ^ archived.touch(*id)));
+        for (place, fingerprint) in &old {
+            // What is kept elsewhere by now stays.
+            let Some(place) = ids.remove(*fingerprint, |there| there.get() & !ORDER == *place) else { continue };
+            archived.insert(*fingerprint);
+            *orders -= u64::from(place.get() & ORDER != 0);
+        }
+        old.len()
     }
 }
 
-/// Takes what is a good hash already.
-#[derive(Default)]
-pub(super) struct AsItIs(u64);
+fn is_at(kept: &Kept, place: Place, fingerprint: Fingerprint) -> bool {
+    kept.get(place.get() & !ORDER).is_some_and(|entry| entry.fingerprint == fingerprint)
+}
 
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
+impl Entry<'_> {
+    fn known(&self) -> Result<Known, Malformed> {
+        Ok(Known { first: decode_fact(self.fact)?, standing: decode_standing(self.standing()?) })
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+    fn standing(&self) -> Result<Option<Standing>, Malformed> {
+        let written = Some(self.standing).filter(|written| !written.is_empty());
+        written.map(Standing::decode).transpose().map_err(|error| Malformed(error.to_string()))
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    /// As a checkpoint keeps it.
+    pub(super) fn encode(self) -> Result<DecidedFact, Malformed> {
+        let (fingerprint_high, fingerprint_low) = self.fingerprint.halves();
+        let (fact, standing) = (self.fact.to_vec(), self.standing()?);
+        Ok(DecidedFact { fingerprint_high, fingerprint_low, fact, standing, lsn: self.lsn.get() })
     }
 }

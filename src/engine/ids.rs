@@ -5,8 +5,9 @@ use crate::codec::Fingerprint;
 /// A table of fingerprints, in pieces that grow one by one: no insertion moves more than a piece, and no two pieces grow at the same
 /// time but by chance.
 ///
-/// At ten million ids the cost of a look is the cache miss, not the arithmetic: so an entry is three words in place, in a row with its
-/// neighbours, and whoever looks for many [touches](Ids::touch) them first, so that the misses overlap.
+/// At ten million ids the cost of a look is the cache miss, not the arithmetic: so an entry is two words in place, in a row with its
+/// neighbours, and whoever looks for many [touches](Ids::touch) them first, so that the misses overlap. An entry has only half of the
+/// fingerprint; whether what lies in a place is what is looked for, the caller says, and is asked only where that half fits.
 pub(super) struct Ids {
     pieces: Box<[Piece]>,
     len: usize,
@@ -24,8 +25,8 @@ struct Piece {
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
+    /// The upper half of the fingerprint.
     high: u64,
-    low: u64,
     place: Option<Place>,
 }
 
@@ -35,6 +36,8 @@ const PIECES: usize = 4_096;
 const FIRST_SIZE: usize = 32;
 /// How full a piece may be, in tenths.
 const FULL: usize = 7;
+/// A piece of which less than such a share is used becomes smaller by half.
+const EMPTY: usize = 6;
 
 impl Ids {
     pub(super) fn new() -> Self {
@@ -45,67 +48,56 @@ impl Ids {
         self.len
     }
 
-    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<Place> {
+    pub(super) fn get(&self, fingerprint: Fingerprint, is_it: impl Fn(Place) -> bool) -> Option<Place> {
         let (high, low) = fingerprint.halves();
         let piece = self.pieces.get(number_of(low))?;
-        piece.slots.get(piece.find(high, low)?)?.place
+        piece.slots.get(piece.find(high, is_it)?)?.place
     }
 
     /// Brings the place where a fingerprint would be near to the processor. What it answers means nothing.
     pub(super) fn touch(&self, fingerprint: Fingerprint) -> u64 {
         let (high, low) = fingerprint.halves();
         let slot = self.pieces.get(number_of(low)).and_then(|piece| piece.slots.get(piece.home(high)));
-        slot.map_or(0, |slot| slot.low)
+        slot.map_or(0, |slot| slot.high)
     }
 
     /// Notes where something is. Answers where it was before.
-    pub(super) fn put(&mut self, fingerprint: Fingerprint, place: Place) -> Option<Place> {
+    pub(super) fn put(
+        &mut self,
+        fingerprint: Fingerprint,
+        place: Place,
+        is_it: impl Fn(Place) -> bool,
+    ) -> Option<Place> {
         let (high, low) = fingerprint.halves();
         let number = number_of(low);
         let piece = self.pieces.get_mut(number)?;
         if piece.used * 10 >= piece.slots.len() * FULL {
             piece.resize(if piece.slots.is_empty() { first_size(number) } else { piece.slots.len() * 3 / 2 });
         }
-        let at = piece.find(high, low)?;
+        let at = piece.find(high, is_it)?;
         let slot = piece.slots.get_mut(at)?;
         let before = slot.place.replace(place);
         if before.is_none() {
-            (slot.high, slot.low) = (high, low);
+            slot.high = high;
             piece.used += 1;
             self.len += 1;
         }
         before
     }
 
-    /// How many pieces there are.
-    pub(super) fn pieces(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// What is in a piece.
-    pub(super) fn piece(&self, number: usize) -> impl Iterator<Item = (Fingerprint, Place)> {
-        let slots = self.pieces.get(number).map(|piece| piece.slots.as_slice()).unwrap_or_default();
-        slots.iter().filter_map(Slot::entry)
-    }
-
-    /// Lets go of what is not to be kept of a piece.
-    pub(super) fn retain(&mut self, number: usize, mut keep: impl FnMut(Fingerprint, Place) -> bool) {
-        let Some(piece) = self.pieces.get_mut(number) else { return };
-        let slots = std::mem::take(&mut piece.slots);
-        let before = std::mem::take(&mut piece.used);
-        let stays = slots.iter().filter(|slot| slot.entry().is_some_and(|(id, place)| keep(id, place)));
-        let stays: Vec<_> = stays.copied().collect();
-        // As large as it was, unless most of it is empty now: what goes makes room for what comes.
-        let size = if stays.len() * 4 < slots.len() { stays.len() * 2 } else { slots.len() };
-        drop(slots);
-        piece.fill(size.max(first_size(number)), &stays);
-        self.len = self.len + piece.used - before;
-    }
-}
-
-impl Slot {
-    fn entry(&self) -> Option<(Fingerprint, Place)> {
-        self.place.map(|place| (Fingerprint::from_halves((self.high, self.low)), place))
+    /// Takes away what is in a place. Answers the place, if it was there.
+    pub(super) fn remove(&mut self, fingerprint: Fingerprint, is_it: impl Fn(Place) -> bool) -> Option<Place> {
+        let (high, low) = fingerprint.halves();
+        let number = number_of(low);
+        let piece = self.pieces.get_mut(number)?;
+        let at = piece.find(high, is_it)?;
+        let place = piece.slots.get(at)?.place?;
+        piece.clear(at);
+        self.len -= 1;
+        if piece.used * EMPTY < piece.slots.len() && piece.slots.len() / 2 >= first_size(number) {
+            piece.resize(piece.slots.len() / 2);
+        }
+        Some(place)
     }
 }
 
@@ -117,24 +109,42 @@ impl Piece {
     }
 
     /// Where a fingerprint is, or is to be put. None: the table has no slots.
-    fn find(&self, high: u64, low: u64) -> Option<usize> {
+    fn find(&self, high: u64, is_it: impl Fn(Place) -> bool) -> Option<usize> {
         let (before, after) = self.slots.split_at(self.home(high));
-        let fits = |slot: &Slot| slot.place.is_none() || slot.high == high && slot.low == low;
+        let fits = |slot: &Slot| slot.place.is_none_or(|place| slot.high == high && is_it(place));
         after.iter().position(fits).map(|at| before.len() + at).or_else(|| before.iter().position(fits))
     }
 
-    fn resize(&mut self, size: usize) {
-        let slots = std::mem::take(&mut self.slots);
-        self.used = 0;
-        self.fill(size, &slots);
+    /// Empties a slot. What was put behind it because it was full moves up, so that it is found.
+    fn clear(&mut self, at: usize) {
+        let len = self.slots.len();
+        let mut hole = at;
+        self.used -= 1;
+        // At least one slot is empty, so this ends.
+        for step in 1..len {
+            let next = (at + step) % len;
+            let Some(slot) = self.slots.get(next).copied().filter(|slot| slot.place.is_some()) else { break };
+            // How far it lies behind its home, and behind the hole: it must not come before its home.
+            let from_home = (next + len - self.home(slot.high)) % len;
+            let from_hole = (next + len - hole) % len;
+            if from_home >= from_hole
+                && let Some(empty) = self.slots.get_mut(hole)
+            {
+                *empty = slot;
+                hole = next;
+            }
+        }
+        if let Some(empty) = self.slots.get_mut(hole) {
+            *empty = Slot::default();
+        }
     }
 
-    fn fill(&mut self, size: usize, with: &[Slot]) {
-        self.slots = vec![Slot::default(); size];
-        for slot in with.iter().filter(|slot| slot.place.is_some()) {
-            if let Some(free) = self.find(slot.high, slot.low).and_then(|at| self.slots.get_mut(at)) {
+    fn resize(&mut self, size: usize) {
+        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        for slot in slots.iter().filter(|slot| slot.place.is_some()) {
+            // Those in it are all different.
+            if let Some(free) = self.find(slot.high, |_| false).and_then(|at| self.slots.get_mut(at)) {
                 *free = *slot;
-                self.used += 1;
             }
         }
     }
@@ -151,6 +161,8 @@ const fn first_size(number: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     /// Fingerprints that look random, as they do.
@@ -163,32 +175,62 @@ mod tests {
         Place::new(n + 1).unwrap()
     }
 
+    fn get(ids: &Ids, n: u64) -> Option<Place> {
+        ids.get(some(n), |there| there == place(n))
+    }
+
+    fn put(ids: &mut Ids, n: u64) -> Option<Place> {
+        ids.put(some(n), place(n), |there| there == place(n))
+    }
+
     #[test]
     fn what_was_put_is_found_and_nothing_else() {
         let mut ids = Ids::new();
         let known = 1_000_000;
         for n in 0..known {
-            assert_eq!((ids.get(some(n)), ids.put(some(n), place(n))), (None, None));
+            assert_eq!((get(&ids, n), put(&mut ids, n)), (None, None));
         }
-        assert!((0..known).all(|n| ids.get(some(n)) == Some(place(n))));
-        assert!((known..2 * known).all(|n| ids.get(some(n)).is_none()));
-        assert_eq!(ids.put(some(7), place(8)), Some(place(7)));
-        assert_eq!((ids.get(some(7)), ids.len()), (Some(place(8)), 1_000_000));
+        assert!((0..known).all(|n| get(&ids, n) == Some(place(n))));
+        assert!((known..2 * known).all(|n| get(&ids, n).is_none()));
+        assert_eq!(ids.put(some(7), place(8), |there| there == place(7)), Some(place(7)));
+        assert_eq!((ids.get(some(7), |there| there == place(8)), ids.len()), (Some(place(8)), 1_000_000));
     }
 
     #[test]
     fn what_is_let_go_is_gone_and_the_rest_stays() {
         let mut ids = Ids::new();
-        assert!((0..100_000).all(|n| ids.put(some(n), place(n)).is_none()));
-        let mut gone = 0;
-        for number in 0..ids.pieces() {
-            ids.retain(number, |_, place| {
-                gone += u64::from(place.get() % 10 != 0);
-                place.get() % 10 == 0
-            });
+        assert!((0..100_000).all(|n| put(&mut ids, n).is_none()));
+        let removed = |ids: &mut Ids, n| ids.remove(some(n), |there| there == place(n));
+        for n in (0..100_000).filter(|n| n % 10 != 0) {
+            assert_eq!((removed(&mut ids, n), removed(&mut ids, n)), (Some(place(n)), None));
         }
-        assert_eq!((gone, ids.len()), (90_000, 10_000));
-        assert!((0..100_000).all(|n| ids.get(some(n)).is_some() == ((n + 1) % 10 == 0)));
-        assert_eq!((0..ids.pieces()).map(|number| ids.piece(number).count()).sum::<usize>(), 10_000);
+        assert_eq!(ids.len(), 10_000);
+        assert!((0..100_000).all(|n| get(&ids, n).is_some() == (n % 10 == 0)));
+        let slots: usize = ids.pieces.iter().map(|piece| piece.slots.len()).sum();
+        assert!(slots < 200_000, "{slots} slots for 10,000");
+        assert!((0..100_000).filter(|n| n % 10 == 0).all(|n| removed(&mut ids, n).is_some()));
+        assert_eq!(ids.len(), 0);
+    }
+
+    /// Every way of lying behind each other, around the end of a piece too: fingerprints of one piece with few homes, of which some have
+    /// the upper half in common.
+    #[test]
+    fn crowded_pieces_do_as_a_map_does() {
+        let crowded = |n: u64| Fingerprint::from_halves((((n % 5) << 61) | ((n / 3) << 59), n << 12 | 7));
+        let (mut ids, mut map, mut dice) = (Ids::new(), HashMap::new(), 1_u64);
+        for round in 0..200_000 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let n = (dice >> 33) % 60;
+            let (id, new) = (crowded(n), place(n << 32 | round));
+            let is_it = |there: Place| (there.get() - 1) >> 32 == n;
+            if dice >> 63 == 0 {
+                assert_eq!(ids.put(id, new, is_it), map.insert(n, new));
+            } else {
+                assert_eq!(ids.remove(id, is_it), map.remove(&n));
+            }
+            let n = round % 60;
+            assert_eq!(ids.get(crowded(n), |there| (there.get() - 1) >> 32 == n), map.get(&n).copied());
+            assert_eq!(ids.len(), map.len());
+        }
     }
 }

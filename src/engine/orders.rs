@@ -4,10 +4,11 @@
 //! turn at each lock; and the processor waits for memory for many of them at once. That is what counts at millions of orders a second.
 //! An order that is not alone in what it brings about, which is seldom, is left to `submit`.
 
-use std::{array, hint::black_box, slice, sync::MutexGuard, time::Duration};
+use std::{array, hint::black_box, slice, time::Duration};
 
 use dashmap::{RwLockWriteGuard, SharedValue};
 use hashbrown::raw::RawTable;
+use parking_lot::MutexGuard;
 
 use super::{
     Answer, Cell, Engine, EngineError, Merchants, Request, Submitted,

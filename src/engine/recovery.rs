@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, ClockError, Micros, Mode},
-    codec::{DecidedFact, Malformed, decode_merchant, decode_policy, encode_policy},
+    codec::{Malformed, decode_merchant, decode_policy, encode_policy},
     domain::{InForce, Policy, Timeline, Timestamp},
     journal::{
         self, AppendError, Journal, JournalFault, Lsn, Progress, RecoverError, Store, StoreError, Tail, VisitError,
@@ -187,7 +187,10 @@ impl State {
                 self.merchants.insert(id, Cell { merchant, lsn, next_look: None });
                 Ok(())
             }
-            Item::Decided(decided) => self.decided.recent().restore(&DecidedFact::decode(decided)),
+            Item::Decided(decided) => {
+                self.decided.recent_mut().restore(&decided);
+                Ok(())
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod filler;
 mod ids;
 mod keys;
+mod pace;
 mod pack;
 mod part;
 mod position;
@@ -90,7 +91,7 @@ impl Default for Options {
             cache_bytes: 256 << 20,
             cached_merchants: 1 << 17,
             batch_bytes: 64 << 20,
-            many_bytes: 16 << 20,
+            many_bytes: 4 << 20,
             linger: Duration::from_millis(100),
             sync_every: Duration::from_secs(1),
             retry_every: Duration::from_secs(1),

@@ -12,7 +12,6 @@ use super::{
     ids::{self, Id},
     keys::{self, Number, Tree},
     pack::{Noted, Packed},
-    record::{RawFacts, event},
     rows,
     sheet::Sheet,
     states::{Place, State, Stretch},
@@ -20,7 +19,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    codec::{Fingerprint, Malformed, decode_standing, encode_standing},
+    codec::{Fingerprint, Malformed, decode_fact, decode_standing, encode_standing, next_fact},
     domain::{Cycle, Day, Event, Fact, Key, Merchant, MerchantId, Money, Release, Timeline, Timestamp},
     journal::Lsn,
     proto::journal::HistoryStanding,
@@ -110,10 +109,13 @@ impl Part {
         let mut sheet = Box::<Sheet>::default();
         for whole in records {
             let (merchant, first) = (state.number, state.merchant.facts() + 1);
-            let (mut facts, mut count) = (RawFacts::of(whole.facts), 0);
-            while let Some(raw) = facts.next()? {
+            let (mut facts, mut count) = (whole.facts, 0);
+            while let Some(raw) = next_fact(&mut facts) {
                 self.add_fact(work, whole, (state, &mut sheet), (count, raw))?;
                 count += 1;
+            }
+            if !facts.is_empty() {
+                return Err(Malformed("something among facts that is none".to_owned()).into());
             }
             self.facts += u64::from(count);
             self.packed.push((whole.at, Packed::Facts { merchant, first, count }));
@@ -131,7 +133,7 @@ impl Part {
         (state, sheet): (&mut State, &mut Sheet),
         (index, raw): (u32, &[u8]),
     ) -> Result<(), HistoryError> {
-        let event = event(raw)?;
+        let event = decode_fact(raw)?;
         let days = [event.effective_at, whole.recorded_at].map(|at| work.timeline.day_of(at));
         if state.days.is_some_and(|before| before != days) {
             self.add_sums(state);

@@ -22,6 +22,9 @@ use crate::{journal::Lsn, proto::journal::HistoryLedger};
 const FORMAT: u64 = 2;
 /// The most that the store holds in memory before it is written out, in bytes.
 const MEMTABLE: u64 = 32 << 20;
+/// How large the store makes the tables that it merges, in bytes: each is synced at once and deleted at once, and a commit of the journal
+/// that comes behind waits for it.
+const TABLE: u64 = 8 << 20;
 /// The most that the store's own journals hold, in bytes.
 pub(super) const STORE_JOURNAL: u64 = 64 << 20;
 
@@ -113,7 +116,7 @@ impl View {
 }
 
 fn options() -> KeyspaceCreateOptions {
-    let levels = Leveled::default().with_l0_threshold(8).with_table_target_size(64 << 20);
+    let levels = Leveled::default().with_l0_threshold(8).with_table_target_size(TABLE);
     KeyspaceCreateOptions::default()
         .max_memtable_size(MEMTABLE)
         .compaction_strategy(Arc::new(levels))

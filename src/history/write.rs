@@ -8,6 +8,7 @@ use super::{
     draft::Draft,
     ids,
     keys::{self, Tree},
+    pace::Pace,
     pack::{MOST_RECORDS, pack_record},
     rows,
     trees::{Trees, View, meta},
@@ -42,10 +43,14 @@ impl Draft {
         let ids = self.ids(&view)?;
         if are_many {
             self.ledger.past_journal = self.ledger.applied;
+            let mut pace = Pace::of(&trees.rows);
             let mut table = trees.rows.start_ingestion()?;
-            let mut take = |key: &[u8], row: Option<&[u8]>| match row {
-                Some(row) => table.write(key, row),
-                None => table.write_tombstone(key),
+            let mut take = |key: &[u8], row: Option<&[u8]>| {
+                pace.wrote(key.len() + row.map_or(0, <[u8]>::len));
+                match row {
+                    Some(row) => table.write(key, row),
+                    None => table.write_tombstone(key),
+                }
             };
             self.write_rows(&view, ids, &mut Sink(&mut take, pass))?;
             table.finish()?;

@@ -9,7 +9,7 @@ mod standing;
 pub(super) use self::order::{decode_cycle, decode_pending, encode_cycle, encode_pending};
 use prost::Message as _;
 
-use super::{Malformed, amount, money, required};
+use super::{Malformed, amount, money, record::read_classified, required};
 use crate::{
     domain::{Charge, Event, Fact, Id, Income, Money, Receipt, Text, Timestamp},
     proto::journal::{self as pb, fact::Kind},
@@ -49,7 +49,10 @@ pub(crate) fn encode_event(event: &Event) -> pb::Fact {
 /// # Errors
 /// When it is no message, or a field is missing or out of bounds.
 pub(crate) fn decode_fact(fact: &[u8]) -> Result<Event, Malformed> {
-    decode_event(pb::Fact::decode(fact).map_err(|error| Malformed(error.to_string()))?)
+    match read_classified(fact) {
+        Some((effective_at, order)) => Ok(Event { effective_at, fact: order.into() }),
+        None => decode_event(pb::Fact::decode(fact).map_err(|error| Malformed(error.to_string()))?),
+    }
 }
 
 /// Whether a fact, still in bytes, decides an order: by the key of its kind, without looking further.

@@ -77,7 +77,10 @@ impl Checkpoints {
             } else if kept.len() < KEPT {
                 kept.push(info.start);
             } else {
-                layout::remove(&path)?;
+                // Under a name that no start takes for a checkpoint: it is removed bit by bit.
+                let obsolete = path.with_extension("tmp");
+                layout::rename(&path, &obsolete)?;
+                layout::remove_large(&obsolete)?;
             }
         }
         layout::sync_dir(&self.layout.checkpoints)?;

@@ -161,6 +161,23 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// How many bytes of a large file are given back at once.
+const STEP: u64 = 4 << 20;
+
+/// Removes a file from its end on: to give back all of a large one at once may keep the disk busy for tens of milliseconds, where the
+/// file system tells it of unused blocks, and commits would wait.
+pub(crate) fn remove_large(path: &Path) -> Result<(), FileError> {
+    let shorten = || {
+        let file = File::options().write(true).open(path)?;
+        let len = file.metadata()?.len();
+        (0..len.div_ceil(STEP)).rev().try_for_each(|steps| file.set_len(steps * STEP))
+    };
+    match shorten() {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::at("shorten", path)(error)),
+        _ => remove(path),
+    }
+}
+
 /// Reads a whole file into `out`, replacing what it held.
 pub(crate) fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<(), FileError> {
     out.clear();
