@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::{
     archive::Archive,
     archive::ArchiveError,
-    filter::Filter,
+    filter::{self, Filter},
     ids::{Ids, Place},
     kept::{Chunk, Entry, Kept},
 };
@@ -191,6 +191,7 @@ impl Decided {
         self.evictions.fetch_add(1, Ordering::SeqCst);
         let mut evicted = 0;
         loop {
+            self.make_room_in_the_filter();
             let mut recent = self.recent();
             let some = recent.evict(keep, up_to);
             // To whoever waits for it: this thread would take it again before they are awake.
@@ -199,6 +200,17 @@ impl Decided {
             if some == 0 {
                 return evicted;
             }
+        }
+    }
+
+    /// A large piece of the filter takes its time to make: nobody is to wait for that.
+    fn make_room_in_the_filter(&self) {
+        let wanted = {
+            let archived = &self.recent().archived;
+            (archived.room() < LEAVE).then(|| archived.next_piece())
+        };
+        if let Some(piece) = wanted.map(filter::Piece::new) {
+            self.recent().archived.add(piece);
         }
     }
 

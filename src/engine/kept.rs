@@ -1,14 +1,16 @@
 //! Decided facts as they were written, one behind the other.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
 use crate::{codec::Fingerprint, journal::Lsn};
 
 /// Facts in memory, in the order in which they came or changed last: those at the front leave first.
 ///
-/// They lie in chunks, which are shared with whoever goes through them while others come and go.
+/// They lie in chunks, of which those that are full are shared with whoever goes through them while others come and go.
 pub(super) struct Kept {
-    chunks: VecDeque<Arc<Vec<u8>>>,
+    full: VecDeque<Arc<Vec<u8>>>,
+    /// The chunk that is being filled, behind those that are full.
+    last: Vec<u8>,
     /// The number of the first chunk.
     first: u64,
     /// How much at the front of it has left.
@@ -41,20 +43,16 @@ const OFFSET_BITS: u32 = 28;
 
 impl Kept {
     pub(super) fn new() -> Self {
-        Self { chunks: VecDeque::new(), first: 1, left: 0, spare: Vec::new() }
+        Self { full: VecDeque::new(), last: Vec::new(), first: 1, left: 0, spare: Vec::new() }
     }
 
     /// Keeps a fact. Answers its place.
     pub(super) fn push(&mut self, entry: &Entry<'_>) -> u64 {
         let Entry { fingerprint, lsn, standing, fact } = entry;
-        if self.chunks.back().is_none_or(|chunk| chunk.len() + HEAD + standing.len() + fact.len() > CHUNK) {
-            let chunk = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
-            self.chunks.push_back(Arc::new(chunk));
+        if self.last.len() + HEAD + standing.len() + fact.len() > CHUNK {
+            self.fill_another();
         }
-        let number = self.first + self.chunks.len() as u64 - 1;
-        // The last chunk is never shared.
-        let Some(chunk) = self.chunks.back_mut().map(Arc::make_mut) else { return 0 };
-        let place = number << OFFSET_BITS | chunk.len() as u64;
+        let place = (self.first + self.full.len() as u64) << OFFSET_BITS | self.last.len() as u64;
         let mut head = [0; HEAD];
         let parts = head.split_at_mut(16);
         parts.0.copy_from_slice(&fingerprint.get().to_le_bytes());
@@ -63,70 +61,91 @@ impl Kept {
         let parts = parts.1.split_at_mut(4);
         parts.0.copy_from_slice(&u32::try_from(fact.len()).unwrap_or(u32::MAX).to_le_bytes());
         parts.1.copy_from_slice(&[u8::try_from(standing.len()).unwrap_or(u8::MAX)]);
-        chunk.extend_from_slice(&head);
-        chunk.extend_from_slice(standing);
-        chunk.extend_from_slice(fact);
+        self.last.extend_from_slice(&head);
+        self.last.extend_from_slice(standing);
+        self.last.extend_from_slice(fact);
         place
+    }
+
+    fn fill_another(&mut self) {
+        let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
+        let full = std::mem::replace(&mut self.last, next);
+        if !full.is_empty() {
+            self.full.push_back(Arc::new(full));
+        }
     }
 
     /// What is in a place.
     pub(super) fn get(&self, place: u64) -> Option<Entry<'_>> {
         let (chunk, at) = self.find(place)?;
-        Entry::read(self.chunks.get(chunk)?.get(at..)?).map(|(entry, _)| entry)
+        Entry::read(self.bytes(chunk)?.get(at..)?).map(|(entry, _)| entry)
     }
 
     /// Takes note that what is in a place is kept elsewhere now.
     pub(super) fn forget(&mut self, place: u64) {
         let Some((chunk, at)) = self.find(place) else { return };
-        let chunk = self.chunks.get_mut(chunk).map(Arc::make_mut);
-        if let Some(lsn) = chunk.and_then(|chunk| chunk.get_mut(at + 16..at + 24)) {
+        let bytes = if chunk == self.full.len() {
+            Some(&mut self.last)
+        } else {
+            // Who goes through it just now goes through it as it was.
+            self.full.get_mut(chunk).map(Arc::make_mut)
+        };
+        if let Some(lsn) = bytes.and_then(|bytes| bytes.get_mut(at + 16..at + 24)) {
             lsn.copy_from_slice(&Lsn::ZERO.get().to_le_bytes());
         }
     }
 
+    /// In which chunk behind the first a place is, and where in it.
     fn find(&self, place: u64) -> Option<(usize, usize)> {
         let chunk = usize::try_from((place >> OFFSET_BITS).checked_sub(self.first)?).ok()?;
         Some((chunk, usize::try_from(place & ((1 << OFFSET_BITS) - 1)).ok()?))
     }
 
+    fn bytes(&self, chunk: usize) -> Option<&Vec<u8>> {
+        if chunk == self.full.len() { Some(&self.last) } else { self.full.get(chunk).map(|full| &**full) }
+    }
+
     /// Whether the first fact has its last record up to a position.
     pub(super) fn begins_up_to(&self, lsn: Lsn) -> bool {
-        let first = self.chunks.front().and_then(|chunk| Entry::read(chunk.get(self.left..)?));
+        let first = self.bytes(0).and_then(|chunk| Entry::read(chunk.get(self.left..)?));
         first.is_some_and(|(entry, _)| entry.lsn <= lsn)
     }
 
     /// Lets go of the first fact, if its last record is up to a position. Answers its place and whose it was.
     pub(super) fn take_first(&mut self, up_to: Lsn) -> Option<(u64, Fingerprint)> {
-        let chunk = self.chunks.front()?;
+        let chunk = self.bytes(0)?;
         let (entry, rest) = Entry::read(chunk.get(self.left..)?).filter(|(entry, _)| entry.lsn <= up_to)?;
         let (place, fingerprint) = (self.first << OFFSET_BITS | self.left as u64, entry.fingerprint);
-        self.left = chunk.len() - rest.len();
-        if rest.is_empty() {
+        let (left, is_last) = (chunk.len() - rest.len(), rest.is_empty());
+        self.left = left;
+        if is_last {
             self.drop_first();
         }
         Some((place, fingerprint))
     }
 
     fn drop_first(&mut self) {
-        let chunk = self.chunks.pop_front().and_then(Arc::into_inner);
+        let first = match self.full.pop_front() {
+            Some(full) => Arc::into_inner(full),
+            None => Some(std::mem::take(&mut self.last)),
+        };
         (self.first, self.left) = (self.first + 1, 0);
-        if let Some(mut chunk) = chunk.filter(|_| self.spare.len() < SPARE) {
+        if let Some(mut chunk) = first.filter(|_| self.spare.len() < SPARE) {
             chunk.clear();
             self.spare.push(chunk);
         }
     }
 
     /// The numbers of all chunks.
-    pub(super) fn chunks(&self) -> Range<u64> {
-        self.first..self.first + self.chunks.len() as u64
+    pub(super) fn chunks(&self) -> RangeInclusive<u64> {
+        self.first..=self.first + self.full.len() as u64
     }
 
     /// What is in a chunk now, if there still is one.
     pub(super) fn chunk(&self, number: u64) -> Option<Chunk> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let bytes = self.chunks.get(at)?;
-        let is_last = at + 1 == self.chunks.len();
-        let bytes = if is_last { Arc::new(bytes.to_vec()) } else { Arc::clone(bytes) };
+        let is_last = at == self.full.len();
+        let bytes = if is_last { Arc::new(self.last.clone()) } else { Arc::clone(self.full.get(at)?) };
         Some(Chunk { bytes, left: if at == 0 { self.left } else { 0 } })
     }
 }
@@ -182,11 +201,11 @@ mod tests {
         };
         assert_eq!(found(&kept), 50_000);
 
-        let shared = kept.chunk(kept.chunks().start).unwrap();
+        let shared = kept.chunk(*kept.chunks().start()).unwrap();
         let gone: Vec<_> = std::iter::from_fn(|| kept.take_first(Lsn::new(25_000))).collect();
         let expected = (1..=25_000_u64).zip(&places).map(|(n, place)| (*place, Fingerprint::new(n.into())));
         assert!(gone.into_iter().eq(expected) && !kept.begins_up_to(Lsn::new(25_000)));
-        assert!(kept.chunks().start > 2 && found(&kept) < 30_000);
+        assert!(*kept.chunks().start() > 2 && found(&kept) < 30_000);
         // Who goes through a chunk goes on.
         assert!(shared.entries().map(|entry| entry.lsn.get()).eq(1..=shared.entries().count() as u64));
 
@@ -197,7 +216,7 @@ mod tests {
         kept.forget(again);
         assert_eq!(all(&kept), 25_000_usize);
         while kept.take_first(Lsn::new(u64::MAX)).is_some() {}
-        assert_eq!((all(&kept), kept.chunks().is_empty()), (0, true));
+        assert_eq!((all(&kept), kept.chunks().count()), (0, 1));
         let again = kept.push(&entry(50_002, b"once more"));
         assert_eq!(kept.get(again), Some(entry(50_002, b"once more")));
     }
