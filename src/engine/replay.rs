@@ -1,6 +1,7 @@
 //! Records again, in a recovery: applied while the next ones are read and verified.
 
 use std::{
+    hash::BuildHasher as _,
     hint::black_box,
     mem,
     ops::Range,
@@ -10,7 +11,7 @@ use std::{
 
 use prost::Message as _;
 
-use super::{Cell, recovery::State};
+use super::{Cell, IdHasher, recovery::State};
 use crate::{
     codec::{Fingerprint, Malformed, WrittenOrder, decode_event, decode_policy, read_order},
     domain::{Event, Key, MerchantId, OrderClassified, Timestamp},
@@ -19,17 +20,25 @@ use crate::{
 };
 
 /// Bytes of records that are handed over together.
-const PORTION: usize = 64 << 10;
-/// Portions on their way.
-const AHEAD: usize = 32;
+const PORTION: usize = 16 << 10;
+/// How long a record is at least, most of the time.
+const LEAST: usize = 96;
+/// Portions on their way. Few and small ones, which come back to be filled again, stay near to the processors.
+const AHEAD: usize = 8;
 /// How many orders are looked for at once.
 const RUN: usize = 64;
 
 /// Records one behind the other, as they were read.
-#[derive(Default)]
 struct Portion {
     bytes: Vec<u8>,
     records: Vec<Verified>,
+}
+
+impl Portion {
+    /// Nothing yet. Growing bit by bit would move everything again and again.
+    fn new() -> Self {
+        Self { bytes: Vec::with_capacity(PORTION + PORTION / 8), records: Vec::with_capacity(PORTION / LEAST) }
+    }
 }
 
 /// A record among others.
@@ -44,6 +53,8 @@ struct Verified {
 struct Ordered {
     id: Fingerprint,
     merchant: MerchantId,
+    /// Of the merchant.
+    hash: usize,
     order: OrderClassified,
     effective_at: Timestamp,
     /// Where the fact begins that is kept.
@@ -67,8 +78,10 @@ pub(super) fn replay<T>(
 ) -> Result<(State, T), RecoverError> {
     thread::scope(|scope| {
         let (sender, portions) = sync_channel(AHEAD);
-        let mut sending = Sending { sender, key: state.decided.key(), portion: Portion::default() };
-        let applying = scope.spawn(move || apply(&mut state, portions).map(|()| state));
+        let (giver_back, emptied) = sync_channel(AHEAD);
+        let (key, hasher) = (state.decided.key(), state.merchants.hasher().clone());
+        let mut sending = Sending { sender, emptied, key, hasher, portion: Portion::new() };
+        let applying = scope.spawn(move || apply(&mut state, portions, &giver_back).map(|()| state));
         let read = read(&mut |lsn, record| sending.send(lsn, record));
         // Whatever is wrong with a record came before what reading says.
         sending.end();
@@ -79,7 +92,9 @@ pub(super) fn replay<T>(
 
 struct Sending {
     sender: SyncSender<Portion>,
+    emptied: Receiver<Portion>,
     key: [u8; 16],
+    hasher: IdHasher,
     portion: Portion,
 }
 
@@ -91,6 +106,7 @@ impl Sending {
         let range = start..bytes.len();
         let order = read_order(record).map(|WrittenOrder { merchant, order, effective_at, fact }| Ordered {
             id: Fingerprint::of(self.key, &merchant, Key::Order(&order.order_id)),
+            hash: self.hasher.hash_one(&merchant) as usize,
             merchant,
             order,
             effective_at,
@@ -101,7 +117,8 @@ impl Sending {
         if self.portion.bytes.len() < PORTION {
             return Ok(());
         }
-        self.sender.send(mem::take(&mut self.portion)).map_err(VisitError::new)
+        let next = self.emptied.try_recv().unwrap_or_else(|_| Portion::new());
+        self.sender.send(mem::replace(&mut self.portion, next)).map_err(VisitError::new)
     }
 
     fn end(self) {
@@ -127,26 +144,36 @@ impl State {
     }
 
     /// Brings what is needed for some records near to the processor.
-    fn touch(&self, run: &[Verified]) {
-        let recent = self.decided.recent();
+    fn touch(&mut self, run: &[Verified]) {
         let orders = || run.iter().filter_map(|record| record.order.as_ref());
+        let recent = self.decided.recent_mut();
         let ids = orders().fold(0, |all, order| all ^ recent.touch(order.id));
-        let cells = || orders().filter_map(|order| self.merchants.get(&order.merchant));
-        let merchants = cells().fold(0, |all, cell| all ^ cell.touch());
-        black_box(ids ^ cells().fold(merchants, |all, cell| all ^ cell.touch_lists()));
+        // The first that it may be: nearly always it is the one.
+        let touched = |state: &mut Self, touch: fn(&Cell) -> u64| {
+            let cells = orders().map(|order| state.cell(order.hash, |_| true).map_or(0, |cell| touch(cell)));
+            cells.fold(0, |all, cell| all ^ cell)
+        };
+        black_box(ids ^ touched(self, Cell::touch) ^ touched(self, Cell::touch_lists));
+    }
+
+    /// A merchant by its hash.
+    fn cell(&mut self, hash: usize, is_it: impl Fn(&MerchantId) -> bool) -> Option<&mut Cell> {
+        let shard = self.merchants.determine_shard(hash);
+        let shard = self.merchants.shards_mut().get_mut(shard)?.get_mut();
+        shard.get_mut(hash as u64, |(id, _)| is_it(id)).map(|(_, cell)| cell.get_mut())
     }
 
     /// As [`State::replay_facts`] does.
     fn replay_order(&mut self, lsn: Lsn, told: &Ordered, fact: &[u8]) -> Result<(), Malformed> {
-        let Ordered { id, merchant, order, effective_at, .. } = told;
+        let Ordered { id, merchant, hash, order, effective_at, .. } = told;
         let apply = |cell: &mut Cell| {
             if lsn > cell.lsn {
                 cell.merchant.apply_order(&order.terms(false), *effective_at);
                 cell.lsn = lsn;
             }
         };
-        match self.merchants.get_mut(merchant) {
-            Some(mut cell) => apply(&mut cell),
+        match self.cell(*hash, |id| id == merchant) {
+            Some(cell) => apply(cell),
             None => apply(&mut self.merchants.entry(merchant.clone()).or_default()),
         }
         let recent = self.decided.recent_mut();
@@ -214,8 +241,15 @@ fn decided_twice(merchant: &MerchantId) -> Malformed {
     Malformed(format!("merchant {merchant}: an order or request was decided twice"))
 }
 
-fn apply(state: &mut State, portions: Receiver<Portion>) -> Result<(), Refused> {
-    portions.into_iter().try_for_each(|portion| state.replay(&portion))
+fn apply(state: &mut State, portions: Receiver<Portion>, giver_back: &SyncSender<Portion>) -> Result<(), Refused> {
+    portions.into_iter().try_for_each(|mut portion| {
+        state.replay(&portion)?;
+        portion.bytes.clear();
+        portion.records.clear();
+        // Nobody needs it at the end, or where there are more than can be on their way.
+        drop(giver_back.try_send(portion));
+        Ok(())
+    })
 }
 
 fn join(applying: ScopedJoinHandle<'_, Result<State, Refused>>) -> Result<State, RecoverError> {
