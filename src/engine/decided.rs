@@ -196,9 +196,9 @@ impl Decided {
             let some = recent.evict(keep, up_to);
             // To whoever waits for it: this thread would take it again before they are awake.
             MutexGuard::unlock_fair(recent);
-            evicted += some;
-            if some == 0 {
-                return evicted;
+            match some {
+                Some(some) => evicted += some,
+                None => return evicted,
             }
         }
     }
@@ -314,10 +314,10 @@ impl Recent {
         Ok(true)
     }
 
-    /// Lets go of some of the oldest whose last record is up to a position. Answers how many.
-    fn evict(&mut self, keep: usize, up_to: Lsn) -> usize {
+    /// Lets go of some of the oldest whose last record is up to a position. Answers how many; none: no more are to go.
+    fn evict(&mut self, keep: usize, up_to: Lsn) -> Option<usize> {
         let Self { ids, kept, orders, archived } = self;
-        let most = LEAVE.min(ids.len().saturating_sub(keep));
+        let (most, before) = (LEAVE.min(ids.len().saturating_sub(keep)), ids.len());
         let old: Vec<_> = std::iter::from_fn(|| kept.take_first(up_to)).take(most).collect();
         black_box(old.iter().fold(0, |all, (_, id)| all ^ ids.touch(*id) ^ archived.touch(*id)));
         for (place, fingerprint) in &old {
@@ -326,7 +326,7 @@ impl Recent {
             archived.insert(*fingerprint);
             *orders -= u64::from(place.get() & ORDER != 0);
         }
-        old.len()
+        (!old.is_empty()).then(|| before - ids.len())
     }
 }
 
