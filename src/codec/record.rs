@@ -257,7 +257,8 @@ pub(crate) struct WrittenFacts<'a> {
 pub(crate) fn read_facts(record: &[u8]) -> Option<WrittenFacts<'_>> {
     let mut record = Fields(record);
     let recorded_at = time(&mut record, 1)?;
-    let caller = record.bytes_of(2).unwrap_or_default();
+    let caller = if record.key_if(message(2)) { record.bytes()? } else { &[] };
+    std::str::from_utf8(caller).ok()?;
     let mut facts = Fields(last(record, 3)?);
     let merchant = facts.bytes_of(1)?;
     Some(WrittenFacts { recorded_at, caller, merchant, facts: facts.0 })

@@ -55,13 +55,10 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
         }
     }
     // What has left memory meanwhile is in the archive for good.
-    engine.decided.walk(|chunk| {
+    engine.decided.walk(|decided| {
         go_on(engine)?;
-        for entry in chunk.entries() {
-            let decided = entry.encode().map_err(|malformed| StoreError::Misuse(malformed.to_string()))?;
-            put(&mut *writer, Item::Decided(decided), &mut items)?;
-        }
-        Ok::<(), CheckpointError>(())
+        let decided = decided.map_err(|malformed| StoreError::Misuse(malformed.to_string()))?;
+        put(&mut *writer, Item::Decided(decided), &mut items).map_err(CheckpointError::from)
     })?;
     let end = engine.journal.last();
     engine.journal.wait_durable_blocking(end)?;

@@ -16,7 +16,7 @@ use super::{
     archive::ArchiveError,
     filter::{self, Filter},
     ids::{Ids, Place},
-    kept::{Chunk, Entry, Kept},
+    kept::{Entry, Kept},
 };
 use crate::{
     codec::{Fingerprint, Malformed, decode_fact, decode_standing, encode_event, encode_standing, is_order},
@@ -131,6 +131,17 @@ impl Decided {
         self.recent.lock()
     }
 
+    /// The same for a thread that runs when no other does. It never waits in the queue: the lock could be handed to it, and everybody
+    /// would wait until it is its turn to run.
+    fn recent_in_background(&self) -> MutexGuard<'_, Recent> {
+        loop {
+            if let Some(recent) = self.recent.try_lock() {
+                return recent;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// The same for who has it alone.
     pub(super) fn recent_mut(&mut self) -> &mut Recent {
         self.recent.get_mut()
@@ -181,18 +192,19 @@ impl Decided {
     /// Lets go of what the archive knows for good, the oldest first, once there is more in memory than there should be. Answers how
     /// many entries went.
     pub(super) fn evict(&self, keep: usize, last: Lsn) -> usize {
-        let Some(archive) = self.archive.as_ref().filter(|_| self.recent().ids.len() > keep) else { return 0 };
+        let is_full = || self.recent_in_background().ids.len() > keep;
+        let Some(archive) = self.archive.as_ref().filter(|_| is_full()) else { return 0 };
         // A record decides about one thing, most of the time: so half of what may stay does.
         let recent_enough = Lsn::new(last.get().saturating_sub(keep as u64 / 2));
         let up_to = archive.durable().min(recent_enough);
-        if !self.recent().kept.begins_up_to(up_to) {
+        if !self.recent_in_background().kept.begins_up_to(up_to) {
             return 0;
         }
         self.evictions.fetch_add(1, Ordering::SeqCst);
         let mut evicted = 0;
         loop {
             self.make_room_in_the_filter();
-            let mut recent = self.recent();
+            let mut recent = self.recent_in_background();
             let some = recent.evict(keep, up_to);
             // To whoever waits for it: this thread would take it again before they are awake.
             MutexGuard::unlock_fair(recent);
@@ -206,20 +218,33 @@ impl Decided {
     /// A large piece of the filter takes its time to make: nobody is to wait for that.
     fn make_room_in_the_filter(&self) {
         let wanted = {
-            let archived = &self.recent().archived;
+            let archived = &self.recent_in_background().archived;
             (archived.room() < LEAVE).then(|| archived.next_piece())
         };
         if let Some(piece) = wanted.map(filter::Piece::new) {
-            self.recent().archived.add(piece);
+            self.recent_in_background().archived.add(piece);
         }
     }
 
     /// Hands over all that is in memory, chunk by chunk: what has come and not gone by the time when its chunk has its turn. What
-    /// changes meanwhile is met as it was, or twice, then as it is last.
-    pub(super) fn walk<E>(&self, mut visit: impl FnMut(&Chunk) -> Result<(), E>) -> Result<(), E> {
-        let chunks = self.recent().kept.chunks();
-        // The guard is gone before anybody writes.
-        chunks.filter_map(|number| self.recent().kept.chunk(number)).try_for_each(|chunk| visit(&chunk))
+    /// changes meanwhile is met as it was, or as it is, or twice, the later last.
+    pub(super) fn walk<E>(
+        &self,
+        mut visit: impl FnMut(Result<DecidedFact, Malformed>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let chunks = self.recent_in_background().kept.chunks();
+        for chunk in chunks.filter_map(|number| self.recent_in_background().kept.chunk(number)) {
+            for entry in chunk.entries() {
+                // What is kept elsewhere by now may be kept behind the end of this walk.
+                let fact = if entry.is_elsewhere() {
+                    self.recent_in_background().entry(entry.fingerprint).map(Entry::encode)
+                } else {
+                    Some(entry.encode())
+                };
+                fact.map_or(Ok(()), &mut visit)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -349,5 +374,96 @@ impl Entry<'_> {
         let (fingerprint_high, fingerprint_low) = self.fingerprint.halves();
         let (fact, standing) = (self.fact.to_vec(), self.standing()?);
         Ok(DecidedFact { fingerprint_high, fingerprint_low, fact, standing, lsn: self.lsn.get() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Cycle, Day, Id, Money, OrderClassified, OrderReversed, Receipt, Standing as Stands, Text, Timestamp,
+    };
+
+    fn fingerprint(n: u64) -> Fingerprint {
+        Fingerprint::from_halves((n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n))
+    }
+
+    const RECEIPT: Receipt = Receipt {
+        policy_version: 1,
+        multiple: 1,
+        quota: Money::ZERO,
+        day_total_before: Money::ZERO,
+        day_total_after: Money::ZERO,
+        resets_at: Timestamp::from_micros(0),
+    };
+
+    fn order(n: u64) -> Event {
+        let at = Timestamp::from_micros(n.cast_signed());
+        let order = OrderClassified {
+            order_id: Id::parse(&format!("o-{n}")).unwrap(),
+            price: Money::from_cents(7),
+            profit: Money::from_cents(7),
+            completed_at: at,
+            day: Day(0),
+            cycle: Cycle::Standard,
+            settles_at: at,
+            receipt: RECEIPT,
+        };
+        Event { effective_at: at, fact: order.into() }
+    }
+
+    fn reversal() -> Fact {
+        Fact::from(OrderReversed {
+            request_id: Id::parse("r").unwrap(),
+            order_id: Id::parse("o").unwrap(),
+            amount: Money::from_cents(3),
+            profit: Money::from_cents(3),
+            profit_asked: None,
+            reason: Text::default(),
+            day: Day(0),
+            cycle: Cycle::Standard,
+            settles_at: Timestamp::default(),
+            charge: None,
+            uncounted: Money::ZERO,
+            reversed: Money::from_cents(3),
+            profit_reversed: Money::from_cents(3),
+            receipt: RECEIPT,
+        })
+    }
+
+    /// Facts that change while a checkpoint goes through them are in it, as they are last, wherever they moved to.
+    #[test]
+    fn what_changes_during_a_walk_is_met() {
+        let decided = Decided::new([7; 16], None);
+        let remember = |n: u64| {
+            let fact = encode_event(&order(n)).encode_to_vec();
+            decided.recent().remember(fingerprint(n), &fact, true, Lsn::new(n));
+        };
+        let many = 60_000;
+        (1..=many).for_each(remember);
+        assert!(decided.recent().kept.chunks().count() > 3);
+        let changed: Vec<_> = (1..=many).step_by(97).collect();
+        let (mut met, mut begun) = (std::collections::HashMap::new(), false);
+        let walked: Result<(), ()> = decided.walk(|fact| {
+            let fact = fact.unwrap();
+            met.insert(fact.fingerprint_low, fact);
+            if !begun {
+                begun = true;
+                // Beyond the last chunk of this walk.
+                (many + 1..2 * many).for_each(remember);
+                for n in &changed {
+                    let mut recent = decided.recent();
+                    let known = recent.known(fingerprint(*n)).unwrap().unwrap();
+                    recent.follow(fingerprint(*n), known, &reversal(), Lsn::new(9 * many));
+                }
+            }
+            Ok(())
+        });
+        assert_eq!(walked, Ok(()));
+        assert!((1..=many).all(|n| met.contains_key(&n)));
+        let stands = |n: u64| decode_standing(met.get(&n).and_then(|fact| fact.standing));
+        // The first one was met before it changed.
+        assert!(changed.iter().skip(1).filter(|n| **n > many / 2).all(|n| stands(*n) != Stands::Unchanged));
+        assert_eq!(decided.counts().orders, 2 * many - 1);
     }
 }

@@ -182,6 +182,8 @@ impl Opened {
             match checkpoint::read_file(&path, &self.seed, &info, &mut |_| Ok(())) {
                 Ok(items) => found.push((info, items)),
                 Err(RecoverError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
+                // It was being removed while it was read, from its end on.
+                Err(_) if !path.exists() => {}
                 Err(error) => return Err(error),
             }
         }

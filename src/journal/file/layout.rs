@@ -172,10 +172,10 @@ pub(crate) fn remove_large(path: &Path) -> Result<(), FileError> {
         let len = file.metadata()?.len();
         (0..len.div_ceil(STEP)).rev().try_for_each(|steps| file.set_len(steps * STEP))
     };
-    match shorten() {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::at("shorten", path)(error)),
-        _ => remove(path),
+    if let Err(error) = shorten() {
+        tracing::debug!(%error, path = %path.display(), "a file that is to go could not be shortened");
     }
+    remove(path)
 }
 
 /// Reads a whole file into `out`, replacing what it held.
