@@ -3,7 +3,7 @@
 use crate::codec::Fingerprint;
 
 /// Proves the absence of a fingerprint: what it does not contain was never inserted. Of a hundred thousand others it contains about
-/// two: each of them costs a question to the disk, which may be slow just then. Takes about four bytes for each that was inserted, and
+/// four: each of them costs a question to the disk, which may be slow just then. Takes about four bytes for each that was inserted, and
 /// grows in pieces, so that no insertion moves what is there already.
 ///
 /// A Bloom filter whose bits for a fingerprint all lie in one line of the processor's cache: a look costs one miss for a piece, which

@@ -1,6 +1,5 @@
 //! Looking at a data directory without a lock and without changing anything, also while a server uses it.
 
-use std::io;
 use std::path::Path;
 
 use super::checkpoint;
@@ -181,8 +180,7 @@ impl Opened {
             let path = self.layout.checkpoint(info.start, info.end);
             match checkpoint::read_file(&path, &self.seed, &info, &mut |_| Ok(())) {
                 Ok(items) => found.push((info, items)),
-                Err(RecoverError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
-                // It was being removed while it was read, from its end on.
+                // It was removed before it was read, or meanwhile, from its end on.
                 Err(_) if !path.exists() => {}
                 Err(error) => return Err(error),
             }
