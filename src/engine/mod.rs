@@ -48,7 +48,7 @@ use crate::{
     clock::{ClockState, Mode},
     codec::Malformed,
     domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
-    journal::{AppendError, Journal, JournalFault, Lsn},
+    journal::{AppendError, Journal, JournalFault, Lsn, Workers},
 };
 
 /// The merchants of one partition, and the journal that everything about them is in.
@@ -155,6 +155,8 @@ pub struct Options {
     pub max_lag: u64,
     /// Whether the background threads run. Without them no answer changes.
     pub background: bool,
+    /// Who commits. With [`Workers::Caller`] it is who calls [`Journal::commit`], or whatever blocks.
+    pub workers: Workers,
     /// Who is told what happens.
     pub observer: Arc<dyn Observer>,
 }
@@ -171,6 +173,7 @@ impl Default for Options {
             max_recent: 1 << 18,
             max_lag: 1 << 25,
             background: true,
+            workers: Workers::Threads,
             observer: Arc::new(Unobserved),
         }
     }

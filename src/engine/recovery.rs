@@ -93,7 +93,11 @@ impl Engine {
         state.check()?;
         let clock = clock(state.clock.map(Timestamp::micros))?;
         let observer = Arc::clone(&options.observer);
-        let journal_options = journal::Options { observer: Arc::new(Forward(observer)), ..journal::Options::default() };
+        let journal_options = journal::Options {
+            workers: options.workers,
+            observer: Arc::new(Forward(observer)),
+            ..journal::Options::default()
+        };
         let journal = Journal::start(store, tail.clone(), journal_options).map_err(OpenError::Thread)?;
         let recovered = Recovered {
             merchants: state.merchants.len() as u64,

@@ -6,10 +6,10 @@
 //! footer   0 u32 · crc32c u32 · items u64 · end lsn u64 · blake3 of everything before [32]
 //! ```
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
+use super::disk::{Disk, Open, Streamed};
 use super::error::{Damage, FileError, RecoverError, VisitError};
 use super::frame::Seed;
 use super::position::Lsn;
@@ -55,8 +55,8 @@ impl<W: Write> Encoder<W> {
     }
 
     /// What it writes to.
-    pub(crate) fn get_ref(&self) -> &W {
-        &self.out
+    pub(crate) fn get_mut(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Writes the footer and gives the writer back, with the size of the whole.
@@ -100,14 +100,15 @@ fn chunk_crc(seed: u32, len: u32, payload: &[u8]) -> u32 {
 
 /// Verifies a checkpoint file and hands its items over; returns how many there were.
 pub(crate) fn read_file(
+    disk: &dyn Disk,
     path: &Path,
     seed: &Seed,
     info: &CheckpointInfo,
     visit: &mut dyn FnMut(&[u8]) -> Result<(), VisitError>,
 ) -> Result<u64, RecoverError> {
-    let file = File::open(path).map_err(FileError::at("open", path))?;
-    let size = file.metadata().map_err(FileError::at("look at", path))?.len();
-    read(path, &mut BufReader::with_capacity(CHUNK, file), size, seed, info, visit)
+    let file = disk.open(path, Open::ToRead).map_err(FileError::at("open", path))?;
+    let size = file.len().map_err(FileError::at("look at", path))?;
+    read(path, &mut BufReader::with_capacity(CHUNK, Streamed::new(file)), size, seed, info, visit)
 }
 
 /// The same from any reader of `size` bytes.

@@ -1,8 +1,10 @@
 //! Looking at a data directory without a lock and without changing anything, also while a server uses it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::checkpoint;
+use super::disk::{Disk, OsDisk};
 use super::error::{Damage, RecoverError};
 use super::file::layout::{self, Layout, SegmentFile};
 use super::file::{check_reach, read_identity};
@@ -48,7 +50,15 @@ pub struct Report {
 /// # Errors
 /// The first thing that is not as it was written, or a failing file system.
 pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
-    let opened = Opened::open(dir)?;
+    verify_on(Arc::new(OsDisk), dir)
+}
+
+/// The same on another disk.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Report, RecoverError> {
+    let opened = Opened::open(disk, dir)?;
     // The checkpoints first: the journal then reaches at least as far as they do, also while it grows.
     let checkpoints = opened.checkpoints()?;
     let segments = opened.layout.segments()?;
@@ -81,7 +91,7 @@ pub fn verify(dir: &Path) -> Result<Report, RecoverError> {
 /// # Errors
 /// Damage, missing segments, a failing file system, or a refusal of `visit`.
 pub fn read(dir: &Path, from: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, RecoverError> {
-    let opened = Opened::open(dir)?;
+    let opened = Opened::open(Arc::new(OsDisk), dir)?;
     let from = from.max(Lsn::FIRST);
     let mut segments = opened.layout.segments()?;
     let segments = segments.split_off(layout::holder(&segments, from)?);
@@ -122,9 +132,9 @@ struct Totals {
 }
 
 impl Opened {
-    fn open(dir: &Path) -> Result<Opened, RecoverError> {
-        let layout = Layout::new(dir);
-        let identity = read_identity(&layout.identity)?;
+    fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Opened, RecoverError> {
+        let layout = Layout::new(disk, dir);
+        let identity = read_identity(&layout, &layout.identity)?;
         let seed = Seed::new(identity.id);
         Ok(Opened { layout, identity, seed })
     }
@@ -178,10 +188,10 @@ impl Opened {
         let mut found = Vec::new();
         for info in self.layout.checkpoints()? {
             let path = self.layout.checkpoint(info.start, info.end);
-            match checkpoint::read_file(&path, &self.seed, &info, &mut |_| Ok(())) {
+            match checkpoint::read_file(&*self.layout.disk, &path, &self.seed, &info, &mut |_| Ok(())) {
                 Ok(items) => found.push((info, items)),
                 // It was removed before it was read, or meanwhile, from its end on.
-                Err(_) if !path.exists() => {}
+                Err(_) if !self.layout.exists(&path)? => {}
                 Err(error) => return Err(error),
             }
         }

@@ -96,6 +96,7 @@ pub fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Opened, Open
         max_lag: config.engine.history_lag,
         background: true,
         observer,
+        ..engine::Options::default()
     };
     let (engine, found) = Engine::open(Arc::new(store), fingerprint_key, clock, options)?;
     if let Some(torn) = &found.tail.torn {

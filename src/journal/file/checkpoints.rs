@@ -1,7 +1,6 @@
 //! Checkpoints on disk: written aside, renamed when complete, two kept, and the journal behind both archived.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::layout::{self, Layout};
 use crate::journal::checkpoint::{self, Encoder};
+use crate::journal::disk::{Held, Open, Streamed};
 use crate::journal::error::{FileError, RecoverError, StoreError};
 use crate::journal::faults::lock;
 use crate::journal::frame::Seed;
@@ -26,7 +26,7 @@ pub(super) struct Checkpoints {
     /// The last record that is known to be durable.
     pub(super) durable: AtomicU64,
     /// Held also by a checkpoint that outlives its store.
-    _lock: File,
+    _lock: Box<dyn Held>,
     /// One is being written.
     busy: AtomicBool,
     /// Those that could not be read back: they do not count among the kept.
@@ -34,7 +34,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn new(layout: Layout, seed: Seed, lock: File) -> Checkpoints {
+    pub(super) fn new(layout: Layout, seed: Seed, lock: Box<dyn Held>) -> Checkpoints {
         Checkpoints {
             layout,
             seed,
@@ -51,15 +51,15 @@ impl Checkpoints {
         }
         let unfinished = this.layout.checkpoints.join("unfinished.tmp");
         let guard = Unfinished { owner: Arc::clone(this), path: unfinished.clone() };
-        let file = File::create(&unfinished).map_err(FileError::at("create", &unfinished))?;
-        let out = BufWriter::with_capacity(BUFFER, file);
+        let file = this.layout.disk.open(&unfinished, Open::Anew).map_err(FileError::at("create", &unfinished))?;
+        let out = BufWriter::with_capacity(BUFFER, Streamed::new(file));
         let encoder = Encoder::start(out, &this.seed, start).map_err(FileError::at("write", &unfinished))?;
         Ok(Box::new(FileCheckpoint { encoder, start, unsynced: 0, unfinished: guard }))
     }
 
     pub(super) fn read(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError> {
         let path = self.layout.checkpoint(info.start, info.end);
-        let outcome = checkpoint::read_file(&path, &self.seed, info, visit);
+        let outcome = checkpoint::read_file(&*self.layout.disk, &path, &self.seed, info, visit);
         if outcome.is_err() {
             lock(&self.bad).insert((info.start, info.end));
         }
@@ -73,17 +73,17 @@ impl Checkpoints {
             let path = self.layout.checkpoint(info.start, info.end);
             if lock(&self.bad).contains(&(info.start, info.end)) {
                 // Kept aside for whoever wants to know what happened to it.
-                layout::rename(&path, &path.with_extension("damaged"))?;
+                self.layout.rename(&path, &path.with_extension("damaged"))?;
             } else if kept.len() < KEPT {
                 kept.push(info.start);
             } else {
                 // Under a name that no start takes for a checkpoint: it is removed bit by bit.
                 let obsolete = path.with_extension("tmp");
-                layout::rename(&path, &obsolete)?;
-                layout::remove_large(&obsolete)?;
+                self.layout.rename(&path, &obsolete)?;
+                self.layout.remove_large(&obsolete)?;
             }
         }
-        layout::sync_dir(&self.layout.checkpoints)?;
+        self.layout.sync_dir(&self.layout.checkpoints)?;
         match kept.iter().min() {
             Some(oldest) if kept.len() == KEPT => self.archive_before(*oldest),
             _ => Ok(()),
@@ -99,13 +99,13 @@ impl Checkpoints {
                 break;
             }
             let to = self.layout.archive.join(layout::segment_name(segment.first));
-            layout::rename(&segment.path, &to)?;
+            self.layout.rename(&segment.path, &to)?;
             moved = true;
         }
         if moved {
             // The new names first: at no moment does the disk know of neither.
-            layout::sync_dir(&self.layout.archive)?;
-            layout::sync_dir(&self.layout.journal)?;
+            self.layout.sync_dir(&self.layout.archive)?;
+            self.layout.sync_dir(&self.layout.journal)?;
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Checkpoints {
 const SYNC_EVERY: usize = 4 << 20;
 
 struct FileCheckpoint {
-    encoder: Encoder<BufWriter<File>>,
+    encoder: Encoder<BufWriter<Streamed>>,
     start: Lsn,
     unsynced: usize,
     unfinished: Unfinished,
@@ -129,7 +129,7 @@ impl CheckpointWriter for FileCheckpoint {
         if self.unsynced > SYNC_EVERY {
             // A big sync at the end would hold up the commits beside it.
             self.unsynced = 0;
-            self.encoder.get_ref().get_ref().sync_data().map_err(FileError::at("sync", path))?;
+            self.encoder.get_mut().get_mut().file.sync_data().map_err(FileError::at("sync", path))?;
         }
         Ok(())
     }
@@ -143,10 +143,11 @@ impl CheckpointWriter for FileCheckpoint {
         let path = &unfinished.path;
         let (mut out, bytes) = encoder.finish(end).map_err(FileError::at("write", path))?;
         out.flush().map_err(FileError::at("write", path))?;
-        out.get_ref().sync_all().map_err(FileError::at("sync", path))?;
+        out.get_mut().file.sync_all().map_err(FileError::at("sync", path))?;
         let checkpoints = Arc::clone(&unfinished.owner);
-        layout::rename(path, &checkpoints.layout.checkpoint(start, end))?;
-        layout::sync_dir(&checkpoints.layout.checkpoints)?;
+        let layout = &checkpoints.layout;
+        layout.rename(path, &layout.checkpoint(start, end))?;
+        layout.sync_dir(&layout.checkpoints)?;
         // A new file under the name of a bad one is good again.
         lock(&checkpoints.bad).remove(&(start, end));
         checkpoints.prune()?;
@@ -162,7 +163,7 @@ struct Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Err(error) = layout::remove(&self.path) {
+        if let Err(error) = self.owner.layout.remove(&self.path) {
             tracing::warn!(%error, "an unfinished checkpoint was left behind; the next start removes it");
         }
         self.owner.busy.store(false, Ordering::Release);

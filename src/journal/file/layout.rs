@@ -1,17 +1,19 @@
 //! Which file lies where, and the few ways in which directories are changed.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::journal::disk::{self, Disk, DiskFile, Open};
 use crate::journal::error::{FileError, RecoverError};
 use crate::journal::position::Lsn;
 use crate::journal::segment::damage;
 use crate::journal::store::CheckpointInfo;
 
-/// The paths of a data directory.
+/// The paths of a data directory, and the disk that they are on.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) root: PathBuf,
     pub(crate) lock: PathBuf,
     pub(crate) identity: PathBuf,
@@ -28,8 +30,9 @@ pub(crate) struct SegmentFile {
 }
 
 impl Layout {
-    pub(crate) fn new(root: &Path) -> Layout {
+    pub(crate) fn new(disk: Arc<dyn Disk>, root: &Path) -> Layout {
         Layout {
+            disk,
             root: root.to_owned(),
             lock: root.join("LOCK"),
             identity: root.join("identity"),
@@ -50,12 +53,12 @@ impl Layout {
 
     /// The segments of the live journal, oldest first.
     pub(crate) fn live(&self) -> Result<Vec<SegmentFile>, RecoverError> {
-        list_segments(&self.journal)
+        self.segments_in(&self.journal)
     }
 
     /// The segments of the archive, oldest first.
     pub(crate) fn archived(&self) -> Result<Vec<SegmentFile>, RecoverError> {
-        list_segments(&self.archive)
+        self.segments_in(&self.archive)
     }
 
     /// Archive and journal, oldest first; never empty. The journal is listed first: a segment archived in between is
@@ -74,9 +77,9 @@ impl Layout {
 
     /// Reads a segment, which may have been archived since it was listed.
     pub(crate) fn load(&self, file: &SegmentFile, bytes: &mut Vec<u8>) -> Result<(), FileError> {
-        match read_into(&file.path, bytes) {
+        match self.read_into(&file.path, bytes) {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-                read_into(&self.archive.join(segment_name(file.first)), bytes)
+                self.read_into(&self.archive.join(segment_name(file.first)), bytes)
             }
             other => other,
         }
@@ -85,11 +88,11 @@ impl Layout {
     /// The checkpoints, newest first.
     pub(crate) fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, FileError> {
         let mut found = Vec::new();
-        for (name, path) in list(&self.checkpoints)? {
+        for (name, path) in self.list(&self.checkpoints)? {
             let Some((start, end)) = name.strip_suffix(".ckpt").and_then(|stem| stem.split_once('-')) else { continue };
             let (Some(start), Some(end)) = (number(start), number(end)) else { continue };
-            match fs::metadata(&path) {
-                Ok(metadata) => found.push(CheckpointInfo { start, end, bytes: metadata.len() }),
+            match self.disk.len(&path) {
+                Ok(bytes) => found.push(CheckpointInfo { start, end, bytes }),
                 // A newer one has replaced it since the directory was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(FileError::at("look at", &path)(error)),
@@ -97,6 +100,89 @@ impl Layout {
         }
         found.sort_by_key(|info| std::cmp::Reverse((info.end, info.start)));
         Ok(found)
+    }
+
+    /// The entries of a directory whose names are text; others are not ours. None where there is no directory.
+    pub(crate) fn list(&self, dir: &Path) -> Result<Vec<(String, PathBuf)>, FileError> {
+        let names = match self.disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(FileError::at("list", dir))?,
+        };
+        let placed = names.into_iter().map(|name| {
+            let path = dir.join(&name);
+            (name, path)
+        });
+        Ok(placed.collect())
+    }
+
+    fn segments_in(&self, dir: &Path) -> Result<Vec<SegmentFile>, RecoverError> {
+        let mut found = Vec::new();
+        for (name, path) in self.list(dir)? {
+            let Some(stem) = name.strip_suffix(".seg") else { continue };
+            match number(stem) {
+                Some(first) => found.push(SegmentFile { first, path }),
+                None => {
+                    return Err(damage(&path, 0, Lsn::ZERO, "a segment's name is its first lsn in 20 digits").into());
+                }
+            }
+        }
+        found.sort_by_key(|segment| segment.first);
+        Ok(found)
+    }
+
+    /// Opens a file that is there.
+    pub(crate) fn open(&self, path: &Path, how: Open) -> Result<Box<dyn DiskFile>, FileError> {
+        self.disk.open(path, how).map_err(FileError::at("open", path))
+    }
+
+    /// Reads a whole file into `out`, replacing what it held.
+    pub(crate) fn read_into(&self, path: &Path, out: &mut Vec<u8>) -> Result<(), FileError> {
+        let file = self.open(path, Open::ToRead)?;
+        let len = file.len().map_err(FileError::at("look at", path))?;
+        out.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let read = file.read_at(out, 0).map_err(FileError::at("read", path))?;
+        out.truncate(read);
+        Ok(())
+    }
+
+    /// The length of a file.
+    pub(crate) fn len(&self, path: &Path) -> Result<u64, FileError> {
+        self.disk.len(path).map_err(FileError::at("look at", path))
+    }
+
+    /// Whether there is something of that name.
+    pub(crate) fn exists(&self, path: &Path) -> Result<bool, FileError> {
+        self.disk.exists(path).map_err(FileError::at("look at", path))
+    }
+
+    /// Makes the names in a directory durable.
+    pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), FileError> {
+        self.disk.sync_dir(dir).map_err(FileError::at("sync the directory", dir))
+    }
+
+    pub(crate) fn create_dir(&self, dir: &Path) -> Result<(), FileError> {
+        self.disk.create_dir(dir).map_err(FileError::at("create", dir))
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), FileError> {
+        self.disk.rename(from, to).map_err(FileError::at("rename", from))
+    }
+
+    /// Removes a file; it may be gone already.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), FileError> {
+        gone(self.disk.remove(path), path)
+    }
+
+    /// The same for a large file, bit by bit.
+    pub(crate) fn remove_large(&self, path: &Path) -> Result<(), FileError> {
+        gone(disk::remove_large(&*self.disk, path), path)
+    }
+}
+
+fn gone(removed: io::Result<()>, path: &Path) -> Result<(), FileError> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(FileError::at("remove", path)),
     }
 }
 
@@ -115,85 +201,17 @@ fn number(digits: &str) -> Option<Lsn> {
     if digits.len() == 20 { digits.parse().ok().map(Lsn::new) } else { None }
 }
 
-/// The entries of a directory whose names are text; others are not ours. None where there is no directory.
-pub(crate) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, FileError> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(FileError::at("list", dir))?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(FileError::at("list", dir))?;
-        if let Ok(name) = entry.file_name().into_string() {
-            found.push((name, entry.path()));
-        }
-    }
-    Ok(found)
-}
-
-fn list_segments(dir: &Path) -> Result<Vec<SegmentFile>, RecoverError> {
-    let mut found = Vec::new();
-    for (name, path) in list(dir)? {
-        let Some(stem) = name.strip_suffix(".seg") else { continue };
-        match number(stem) {
-            Some(first) => found.push(SegmentFile { first, path }),
-            None => return Err(damage(&path, 0, Lsn::ZERO, "a segment's name is its first lsn in 20 digits").into()),
-        }
-    }
-    found.sort_by_key(|segment| segment.first);
-    Ok(found)
-}
-
-/// Makes the names in a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), FileError> {
-    File::open(dir).and_then(|opened| opened.sync_all()).map_err(FileError::at("sync the directory", dir))
-}
-
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::rename(from, to).map_err(FileError::at("rename", from))
-}
-
-/// Removes a file; it may be gone already.
-pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(FileError::at("remove", path)),
-    }
-}
-
-/// How many bytes of a large file are given back at once.
-const STEP: u64 = 4 << 20;
-
-/// Removes a file from its end on: to give back all of a large one at once may keep the disk busy for tens of milliseconds, where the
-/// file system tells it of unused blocks, and commits would wait.
-pub(crate) fn remove_large(path: &Path) -> Result<(), FileError> {
-    let shorten = || {
-        let file = File::options().write(true).open(path)?;
-        let len = file.metadata()?.len();
-        (0..len.div_ceil(STEP)).rev().try_for_each(|steps| file.set_len(steps * STEP))
-    };
-    if let Err(error) = shorten() {
-        tracing::debug!(%error, path = %path.display(), "a file that is to go could not be shortened");
-    }
-    remove(path)
-}
-
-/// Reads a whole file into `out`, replacing what it held.
-pub(crate) fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<(), FileError> {
-    out.clear();
-    let mut file = File::open(path).map_err(FileError::at("open", path))?;
-    file.read_to_end(out).map_err(FileError::at("read", path))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::journal::disk::OsDisk;
 
     #[test]
     fn a_segment_archived_since_it_was_listed_is_found() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
+        let layout = Layout::new(Arc::new(OsDisk), dir.path());
         for part in [&layout.journal, &layout.archive] {
             fs::create_dir(part).unwrap();
         }
@@ -201,7 +219,7 @@ mod tests {
             fs::write(layout.segment(first), first.to_string()).unwrap();
         }
         let listed = layout.segments().unwrap();
-        rename(&listed[0].path, &layout.archive.join(segment_name(Lsn::new(1)))).unwrap();
+        layout.rename(&listed[0].path, &layout.archive.join(segment_name(Lsn::new(1)))).unwrap();
         let mut bytes = Vec::new();
         layout.load(&listed[0], &mut bytes).unwrap();
         assert_eq!(bytes, b"1");

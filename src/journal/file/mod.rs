@@ -16,9 +16,6 @@ mod reading;
 mod recovery;
 mod spare;
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,9 +23,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
+use super::disk::{Disk, DiskFile, Open, OsDisk};
 use super::error::{FileError, OpenError, RecoverError, StoreError};
 use super::faults::{Faults, Half, join, lock};
 use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Sectors, Seed};
+use super::handle::Workers;
 use super::identity::Identity;
 use super::position::Lsn;
 use super::segment::SegmentHeader;
@@ -66,15 +65,26 @@ pub struct FileOptions {
     pub segment_size: u64,
     /// Creates the directory where there is none; an existing one is opened as it is.
     pub create: Option<NewDirectory>,
+    /// Who prepares segments. With [`Workers::Caller`] it is who commits or calls [`FileStore::prepare`].
+    pub workers: Workers,
     /// How long to wait before trying again to prepare a segment on a full disk.
     pub retry_every: Duration,
+    /// Where the directory is.
+    pub disk: Arc<dyn Disk>,
     /// For tests: makes commits fail and bounds the space for segments.
     pub faults: Option<Arc<Faults>>,
 }
 
 impl Default for FileOptions {
     fn default() -> FileOptions {
-        FileOptions { segment_size: 64 << 20, create: None, retry_every: Duration::from_secs(1), faults: None }
+        FileOptions {
+            segment_size: 64 << 20,
+            create: None,
+            workers: Workers::Threads,
+            retry_every: Duration::from_secs(1),
+            disk: Arc::new(OsDisk),
+            faults: None,
+        }
     }
 }
 
@@ -92,15 +102,14 @@ pub struct FileStore {
     /// Bytes for frames in the current segment.
     rest: AtomicU64,
     spare: Arc<Spare>,
+    workers: Workers,
     preparer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: Arc<Checkpoints>,
 }
 
 /// Where the next frame goes.
 struct Writer {
-    file: File,
-    /// The same file, written past the page cache: half the work for the processor. None where the file system will not have it.
-    direct: Option<File>,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     size: u64,
     offset: u64,
@@ -118,10 +127,10 @@ impl FileStore {
             let message = format!("a segment cannot have {} bytes: 16 KiB to 1 GiB, in sectors", options.segment_size);
             return Err(OpenError::Options(message));
         }
-        let layout = Layout::new(dir);
+        let layout = Layout::new(Arc::clone(&options.disk), dir);
         if options.create.is_some() {
             create::make_root(&layout)?;
-        } else if !layout.root.is_dir() {
+        } else if !layout.exists(&layout.root)? {
             return Err(OpenError::Absent { dir: dir.to_owned() });
         }
         let lock = create::lock_root(&layout)?;
@@ -137,6 +146,7 @@ impl FileStore {
             writer: Mutex::new(None),
             rest: AtomicU64::new(0),
             spare,
+            workers: options.workers,
             preparer: Mutex::new(None),
             checkpoints,
         })
@@ -152,10 +162,18 @@ impl FileStore {
         &self.layout.root
     }
 
+    /// Prepares the next segment at once, if it is wanted.
+    pub fn prepare(&self) {
+        self.spare.prepare_now();
+    }
+
     fn start_preparer(&self) -> Result<(), FileError> {
         let mut preparer = lock(&self.preparer);
         if preparer.is_none() {
-            self.spare.prepare_now();
+            self.prepare();
+            if self.workers == Workers::Caller {
+                return Ok(());
+            }
             let spare = Arc::clone(&self.spare);
             let thread = std::thread::Builder::new().name("journal-spare".to_owned()).spawn(move || spare.run());
             *preparer = Some(thread.map_err(FileError::at("start the thread for", &self.layout.journal))?);
@@ -174,7 +192,7 @@ impl FileStore {
         let started = Instant::now();
         frame::encode(&mut writer.sectors, &self.seed, head, payload);
         self.before(Half::Write, &writer.path)?;
-        writer.write().map_err(FileError::at("write", &writer.path))?;
+        writer.file.write_at(writer.sectors.bytes(), writer.offset).map_err(FileError::at("write", &writer.path))?;
         let written = Instant::now();
         self.before(Half::Sync, &writer.path)?;
         writer.file.sync_data().map_err(FileError::at("sync", &writer.path))?;
@@ -195,17 +213,19 @@ impl FileStore {
         let size = self.spare.segment_size();
         // Room is handed over before it is taken away, so that it never seems to be less than it is.
         self.rest.store(size.saturating_sub(SECTOR as u64), Ordering::Release);
-        let file = self.spare.take().ok_or(StoreError::NoRoom)?;
+        let mut spare = self.spare.take().ok_or(StoreError::NoRoom)?;
         let path = self.layout.segment(writer.end.next);
         let header = SegmentHeader { directory: self.seed.directory, size, start: writer.end };
-        file.write_all_at(&header.encode(), 0).map_err(FileError::at("write", self.spare.path()))?;
-        file.sync_data().map_err(FileError::at("sync", self.spare.path()))?;
-        layout::rename(self.spare.path(), &path)?;
-        layout::sync_dir(&self.layout.journal)?;
+        spare.write_at(&header.encode(), 0).map_err(FileError::at("write", self.spare.path()))?;
+        spare.sync_data().map_err(FileError::at("sync", self.spare.path()))?;
+        self.layout.rename(self.spare.path(), &path)?;
+        self.layout.sync_dir(&self.layout.journal)?;
         self.spare.renew();
+        if self.workers == Workers::Caller {
+            self.prepare();
+        }
         *writer = Writer {
-            file,
-            direct: writer.direct.as_ref().and_then(|_| open_direct(&path)),
+            file: self.layout.open(&path, Open::ToCommit)?,
             path,
             size,
             offset: SECTOR as u64,
@@ -217,19 +237,6 @@ impl FileStore {
 }
 
 impl Writer {
-    /// Writes the sectors to their place.
-    fn write(&mut self) -> io::Result<()> {
-        let (sectors, offset) = (self.sectors.bytes(), self.offset);
-        if let Some(direct) = &self.direct {
-            match direct.write_all_at(sectors, offset) {
-                // Here sectors are larger, or not to be had this way. What was written of it is written again, the same.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
-                written => return written,
-            }
-        }
-        self.file.write_all_at(sectors, offset)
-    }
-
     /// Sectors left in the segment.
     fn rest(&self) -> usize {
         (self.size.saturating_sub(self.offset) / SECTOR as u64) as usize
@@ -333,15 +340,4 @@ impl Drop for FileStore {
             join(thread);
         }
     }
-}
-
-/// Opens a file for writing past the page cache, if it can be.
-fn open_direct(path: &Path) -> Option<File> {
-    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
-}
-
-/// Opens an existing file for reading and writing.
-fn open_rw(path: &Path) -> Result<File, FileError> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(FileError::at("open", path))
 }

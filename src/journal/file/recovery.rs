@@ -1,11 +1,10 @@
 //! Taking a data directory up again: verify everything, drop a torn tail, make what is left durable.
 
-use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::{self, Layout, SegmentFile};
-use super::{Writer, open_direct, open_rw};
+use super::Writer;
+use super::layout::{Layout, SegmentFile};
+use crate::journal::disk::Open;
 use crate::journal::error::{FileError, RecoverError};
 use crate::journal::frame::{Point, Sectors, Seed};
 use crate::journal::position::Lsn;
@@ -23,7 +22,7 @@ pub(super) fn recover(
     tidy(layout)?;
     let segments = segments_from(layout, from)?;
     let mut visited = 0;
-    let last = walk(&segments, seed, progress, &mut |lsn, record| {
+    let last = walk(layout, &segments, seed, progress, &mut |lsn, record| {
         if lsn < from {
             return Ok(());
         }
@@ -55,6 +54,7 @@ pub(crate) struct Last {
 
 /// Verifies segments that follow one another, the last of which may end in a torn frame.
 pub(crate) fn walk(
+    layout: &Layout,
     segments: &[SegmentFile],
     seed: &Seed,
     progress: &mut dyn FnMut(Progress),
@@ -62,14 +62,14 @@ pub(crate) fn walk(
 ) -> Result<Last, RecoverError> {
     let mut total = 0;
     for segment in segments {
-        total += fs::metadata(&segment.path).map_err(FileError::at("look at", &segment.path))?.len();
+        total += layout.len(&segment.path)?;
     }
     let mut done = 0;
     let mut before: Option<Point> = None;
     let mut last = None;
     let mut bytes = Vec::new();
     for (place, file) in segments.iter().enumerate() {
-        layout::read_into(&file.path, &mut bytes)?;
+        layout.read_into(&file.path, &mut bytes)?;
         let is_last = place + 1 == segments.len();
         let expect = Expect { file: &file.path, seed, before, is_last, most: None };
         let scan = segment::scan(&bytes, &expect, visit)?;
@@ -134,20 +134,19 @@ pub(crate) fn check_reach(
 /// on either.
 fn make_durable(layout: &Layout, last: Last) -> Result<Writer, RecoverError> {
     let Last { path, scan, bytes } = last;
-    let file = open_rw(&path)?;
+    let mut file = layout.open(&path, Open::ToWrite)?;
     let kept = bytes.get(scan.last_frame..scan.end_offset).unwrap_or_default();
-    file.write_all_at(kept, scan.last_frame as u64).map_err(FileError::at("write", &path))?;
+    file.write_at(kept, scan.last_frame as u64).map_err(FileError::at("write", &path))?;
     if scan.torn.is_some() {
         let zeros = vec![0; bytes.len().saturating_sub(scan.end_offset)];
-        file.write_all_at(&zeros, scan.end_offset as u64).map_err(FileError::at("write", &path))?;
+        file.write_at(&zeros, scan.end_offset as u64).map_err(FileError::at("write", &path))?;
     }
     file.sync_all().map_err(FileError::at("sync", &path))?;
     for dir in [&layout.archive, &layout.checkpoints, &layout.journal, &layout.root] {
-        layout::sync_dir(dir)?;
+        layout.sync_dir(dir)?;
     }
     Ok(Writer {
-        file,
-        direct: open_direct(&path),
+        file: layout.open(&path, Open::ToCommit)?,
         path,
         size: scan.header.size,
         offset: scan.end_offset as u64,
@@ -159,12 +158,12 @@ fn make_durable(layout: &Layout, last: Last) -> Result<Writer, RecoverError> {
 /// Removes what a crash left half done, and adds what a backup may have left out for being empty.
 fn tidy(layout: &Layout) -> Result<(), FileError> {
     for dir in [&layout.archive, &layout.checkpoints] {
-        fs::create_dir_all(dir).map_err(FileError::at("create", dir))?;
+        layout.create_dir(dir)?;
     }
-    for (name, path) in layout::list(&layout.checkpoints)? {
+    for (name, path) in layout.list(&layout.checkpoints)? {
         if name.ends_with(".tmp") {
-            layout::remove(&path)?;
+            layout.remove(&path)?;
         }
     }
-    layout::remove(&layout.journal.join("spare.tmp"))
+    layout.remove(&layout.journal.join("spare.tmp"))
 }

@@ -1,15 +1,14 @@
 //! Space before it is needed: the next segment, written with zeros by a thread of its own.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::layout::{self, Layout};
+use super::layout::Layout;
+use crate::journal::disk::{DiskFile, Open};
 use crate::journal::error::FileError;
 use crate::journal::faults::{Faults, lock};
 use crate::journal::frame::{SECTOR, UNTOUCHED};
@@ -20,9 +19,9 @@ const PIECE: usize = 1 << 20;
 
 /// The spare segment, and the thread that keeps it ready.
 pub(super) struct Spare {
+    layout: Layout,
     path: PathBuf,
     temporary: PathBuf,
-    dir: PathBuf,
     segment_size: u64,
     retry_every: Duration,
     faults: Option<Arc<Faults>>,
@@ -44,7 +43,7 @@ enum Slot {
     /// To be prepared.
     Wanted,
     /// Complete and durable, under the spare's name.
-    Ready(File),
+    Ready(Box<dyn DiskFile>),
     /// On its way to its name as a segment; the spare's own name is not free yet.
     Taken,
 }
@@ -52,9 +51,9 @@ enum Slot {
 impl Spare {
     pub(super) fn new(layout: &Layout, segment_size: u64, retry_every: Duration, faults: Option<Arc<Faults>>) -> Spare {
         Spare {
+            layout: layout.clone(),
             path: layout.journal.join("spare"),
             temporary: layout.journal.join("spare.tmp"),
-            dir: layout.journal.clone(),
             segment_size,
             retry_every,
             faults,
@@ -79,7 +78,7 @@ impl Spare {
         self.segment_size
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &std::path::Path {
         &self.path
     }
 
@@ -88,7 +87,7 @@ impl Spare {
     }
 
     /// Takes the spare, if there is one. [`Spare::renew`] is to follow.
-    pub(super) fn take(&self) -> Option<File> {
+    pub(super) fn take(&self) -> Option<Box<dyn DiskFile>> {
         let mut state = lock(&self.state);
         let Slot::Ready(file) = mem::replace(&mut state.slot, Slot::Taken) else {
             state.slot = Slot::Wanted;
@@ -157,9 +156,9 @@ impl Spare {
     }
 
     /// A spare that an earlier process left complete: on a full disk it may be the last one for a while.
-    fn adopt(&self) -> Option<File> {
-        let file = OpenOptions::new().read(true).write(true).open(&self.path).ok()?;
-        if file.metadata().ok()?.len() != self.segment_size {
+    fn adopt(&self) -> Option<Box<dyn DiskFile>> {
+        let mut file = self.layout.open(&self.path, Open::ToWrite).ok()?;
+        if file.len().ok()? != self.segment_size {
             return None;
         }
         let mut piece = vec![0; PIECE];
@@ -167,8 +166,7 @@ impl Spare {
         while at < self.segment_size {
             let len = self.piece_len(at);
             let read = piece.get_mut(..len)?;
-            file.read_exact_at(read, at).ok()?;
-            if !read.chunks(SECTOR).all(|sector| UNTOUCHED.starts_with(sector)) {
+            if file.read_at(read, at).ok()? < len || !read.chunks(SECTOR).all(|sector| UNTOUCHED.starts_with(sector)) {
                 return None;
             }
             at += len as u64;
@@ -178,27 +176,26 @@ impl Spare {
     }
 
     /// Writes a file of zeros and gives it the spare's name once all of it is durable.
-    fn prepare(&self) -> Result<File, FileError> {
-        layout::remove(&self.path)?;
-        layout::remove(&self.temporary)?;
+    fn prepare(&self) -> Result<Box<dyn DiskFile>, FileError> {
+        self.layout.remove(&self.path)?;
+        self.layout.remove(&self.temporary)?;
         if let Some(faults) = &self.faults {
             faults.take_space(self.segment_size).map_err(FileError::at("take space for", &self.temporary))?;
         }
         let written = self.write_zeros();
         if written.is_err() {
             // Gives back what a full disk has let us take; the first error is the one to tell.
-            layout::remove(&self.temporary).unwrap_or_default();
+            self.layout.remove(&self.temporary).unwrap_or_default();
         }
         let file = written?;
-        layout::rename(&self.temporary, &self.path)?;
-        layout::sync_dir(&self.dir)?;
+        self.layout.rename(&self.temporary, &self.path)?;
+        self.layout.sync_dir(&self.layout.journal)?;
         Ok(file)
     }
 
-    fn write_zeros(&self) -> Result<File, FileError> {
+    fn write_zeros(&self) -> Result<Box<dyn DiskFile>, FileError> {
         let path = &self.temporary;
-        let create = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = create.map_err(FileError::at("create", path))?;
+        let mut file = self.layout.disk.open(path, Open::New).map_err(FileError::at("create", path))?;
         let zeros = vec![0; PIECE];
         let mut at = 0;
         while at < self.segment_size {
@@ -207,7 +204,7 @@ impl Spare {
             }
             let len = self.piece_len(at);
             let piece = zeros.get(..len).unwrap_or_default();
-            file.write_all_at(piece, at).map_err(FileError::at("write", path))?;
+            file.write_at(piece, at).map_err(FileError::at("write", path))?;
             file.sync_data().map_err(FileError::at("sync", path))?;
             at += len as u64;
         }
@@ -223,7 +220,7 @@ impl Spare {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn put(&self, file: File) {
+    fn put(&self, file: Box<dyn DiskFile>) {
         let mut state = lock(&self.state);
         state.slot = Slot::Ready(file);
         let watcher = state.watcher.clone();
