@@ -19,6 +19,7 @@ mod part;
 mod position;
 mod reader;
 mod record;
+mod removal;
 mod rows;
 mod runner;
 mod shared;

@@ -15,7 +15,7 @@ use fjall::{
 };
 use prost::Message as _;
 
-use super::{HistoryError, Options, check, keys};
+use super::{HistoryError, Options, check, keys, removal::Removal};
 use crate::{journal::Lsn, proto::journal::HistoryLedger};
 
 /// The version of the format of all rows; another one is built anew.
@@ -42,6 +42,8 @@ pub(super) mod meta {
 pub(super) struct Trees {
     pub(super) rows: Keyspace,
     pub(super) db: Database,
+    /// Ends when they are closed.
+    _removal: Removal,
 }
 
 /// How far the history is.
@@ -183,7 +185,8 @@ impl Trees {
             .open()
             .map_err(damaged_if_unreadable)?;
         let rows = db.keyspace("rows", self::options).map_err(damaged_if_unreadable)?;
-        Ok(Self { rows, db })
+        let removal = Removal::start(&rows, options.dir.join("tables"));
+        Ok(Self { rows, db, _removal: removal.map_err(|error| failed(&options.dir, &error))? })
     }
 
     /// Why this is not the history of this directory in this format, if it is not. An empty one becomes it.

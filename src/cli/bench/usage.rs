@@ -1,6 +1,6 @@
 //! What processes and files take of the machine.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use rustix::{
     param::{clock_ticks_per_second, page_size},
@@ -39,12 +39,12 @@ pub(super) fn own_cpu() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// The bytes of all files in a directory, and in those within.
+/// The bytes of all files in a directory, and in those within. A file with several names has its share under each.
 pub(super) fn directory_bytes(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     let bytes = |entry: fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => directory_bytes(&entry.path()),
-        Ok(metadata) => metadata.len(),
+        Ok(metadata) => metadata.len() / metadata.nlink().max(1),
         // It was deleted meanwhile.
         Err(_) => 0,
     };
