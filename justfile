@@ -14,6 +14,10 @@ long: kill
 kill rounds="200":
     TPLUS_KILL_ROUNDS={{ rounds }} cargo test --locked --test restart -- --nocapture
 
+# Storms: random histories on a disk that loses power, fails and fills up. How many, or which: `just sim 20000`, `just sim 7..8`.
+sim seeds="500":
+    TPLUS_SEEDS={{ seeds }} cargo test --locked --release --test simulation storm -- --nocapture
+
 # Serves with the manual clock, on a data directory that is thrown away.
 play start="2026-01-01T00:00:00Z":
     cargo run --locked -- serve --data-dir "$(mktemp -d)/data" --clock manual --clock-start {{ start }}

@@ -29,6 +29,13 @@ pub fn trace_under(policy: ModelPolicy) -> impl Strategy<Value = Trace> {
     })
 }
 
+/// A long history over many merchants, each of which has as much to tell as in a short one.
+pub fn long_trace(steps: usize) -> impl Strategy<Value = Trace> {
+    (any_policy(), any_start(), any_limits()).prop_flat_map(move |(policy, start, limits)| {
+        vec(any_step(24, 12), steps).prop_map(move |steps| Trace { policy: policy.clone(), limits, start, steps })
+    })
+}
+
 pub fn any_policy() -> impl Strategy<Value = ModelPolicy> {
     let tiers = vec![ModelPolicy::default().tiers, vec![], vec![(100_00, 2), (300_00, 7)]];
     let durations = || vec![None, None, Some(1), Some(HOUR), Some(3 * DAY), Some(10 * DAY)];

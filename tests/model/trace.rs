@@ -250,6 +250,11 @@ impl Executor {
         Executed { request, expected }
     }
 
+    /// All commands that were sent.
+    pub fn sent(&self) -> &[Request] {
+        &self.sent
+    }
+
     fn resolve(&self, step: &Step) -> Request {
         match step {
             Step::Classify { merchant, price, profit, completed, options } => {

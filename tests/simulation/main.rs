@@ -4,11 +4,16 @@
 
 mod ask;
 mod chunk;
+mod dice;
+mod disk;
 mod history;
 #[path = "../model/mod.rs"]
 mod model;
 mod partition;
 mod send;
+mod storm;
+mod storms;
+mod tally;
 mod wire;
 
 use model::{

@@ -136,14 +136,14 @@ impl Partition {
 }
 
 /// The history wants a real directory, and syncs it: where there is one in memory, that is faster.
-fn in_memory() -> TempDir {
+pub(crate) fn in_memory() -> TempDir {
     let memory = std::path::Path::new("/dev/shm");
     let directory = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     directory.expect("a directory")
 }
 
 /// Of the fingerprints.
-const KEY: [u8; 16] = [7; 16];
+pub(crate) const KEY: [u8; 16] = [7; 16];
 
 impl Drop for Partition {
     fn drop(&mut self) {
@@ -153,7 +153,7 @@ impl Drop for Partition {
     }
 }
 
-fn limits_of(limits: model::Limits) -> Limits {
+pub(crate) fn limits_of(limits: model::Limits) -> Limits {
     Limits {
         open_releases: limits.releases,
         holds: limits.holds,
@@ -163,7 +163,7 @@ fn limits_of(limits: model::Limits) -> Limits {
     }
 }
 
-fn policy_of(model: &ModelPolicy) -> Policy {
+pub(crate) fn policy_of(model: &ModelPolicy) -> Policy {
     let micros = |micros: i64| std::time::Duration::from_micros(micros.try_into().expect("not negative"));
     let minimum = |(category, dollars): (&String, &u64)| {
         (Category::parse(category).expect("a category"), Money::from_dollars(*dollars))

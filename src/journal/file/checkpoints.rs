@@ -68,7 +68,7 @@ impl Checkpoints {
 
     /// Keeps the two newest good checkpoints and archives what lies wholly behind both.
     fn prune(&self) -> Result<(), StoreError> {
-        let mut kept = Vec::new();
+        let (mut kept, mut obsolete) = (Vec::new(), Vec::new());
         for info in self.layout.checkpoints()? {
             let path = self.layout.checkpoint(info.start, info.end);
             if lock(&self.bad).contains(&(info.start, info.end)) {
@@ -77,13 +77,14 @@ impl Checkpoints {
             } else if kept.len() < KEPT {
                 kept.push(info.start);
             } else {
-                // Under a name that no start takes for a checkpoint: it is removed bit by bit.
-                let obsolete = path.with_extension("tmp");
-                self.layout.rename(&path, &obsolete)?;
-                self.layout.remove_large(&obsolete)?;
+                // Under a name that no start takes for a checkpoint, and durably so: it is removed bit by bit.
+                let renamed = path.with_extension("tmp");
+                self.layout.rename(&path, &renamed)?;
+                obsolete.push(renamed);
             }
         }
         self.layout.sync_dir(&self.layout.checkpoints)?;
+        obsolete.iter().try_for_each(|path| self.layout.remove_large(path))?;
         match kept.iter().min() {
             Some(oldest) if kept.len() == KEPT => self.archive_before(*oldest),
             _ => Ok(()),
@@ -91,22 +92,21 @@ impl Checkpoints {
     }
 
     /// Moves the segments all of whose records come before `start`. The last segment always stays.
+    ///
+    /// Not by renaming: of a file that is moved to another directory the disk may know neither name for a while. So it has both first.
     fn archive_before(&self, start: Lsn) -> Result<(), StoreError> {
         let live = self.layout.live().map_err(|error| StoreError::Misuse(error.to_string()))?;
-        let mut moved = false;
-        for (segment, next) in live.iter().zip(live.iter().skip(1)) {
-            if next.first > start {
-                break;
-            }
-            let to = self.layout.archive.join(layout::segment_name(segment.first));
-            self.layout.rename(&segment.path, &to)?;
-            moved = true;
+        let behind = live.iter().skip(1).take_while(|next| next.first <= start).count();
+        let (behind, _) = live.split_at(behind);
+        if behind.is_empty() {
+            return Ok(());
         }
-        if moved {
-            // The new names first: at no moment does the disk know of neither.
-            self.layout.sync_dir(&self.layout.archive)?;
-            self.layout.sync_dir(&self.layout.journal)?;
+        for segment in behind {
+            self.layout.link(&segment.path, &self.layout.archive.join(layout::segment_name(segment.first)))?;
         }
+        self.layout.sync_dir(&self.layout.archive)?;
+        behind.iter().try_for_each(|segment| self.layout.remove(&segment.path))?;
+        self.layout.sync_dir(&self.layout.journal)?;
         Ok(())
     }
 }

@@ -89,8 +89,7 @@ impl Layout {
     pub(crate) fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, FileError> {
         let mut found = Vec::new();
         for (name, path) in self.list(&self.checkpoints)? {
-            let Some((start, end)) = name.strip_suffix(".ckpt").and_then(|stem| stem.split_once('-')) else { continue };
-            let (Some(start), Some(end)) = (number(start), number(end)) else { continue };
+            let Some((start, end)) = covers(&name) else { continue };
             match self.disk.len(&path) {
                 Ok(bytes) => found.push(CheckpointInfo { start, end, bytes }),
                 // A newer one has replaced it since the directory was listed.
@@ -168,6 +167,16 @@ impl Layout {
         self.disk.rename(from, to).map_err(FileError::at("rename", from))
     }
 
+    /// Gives a file a second name; it may have it already. Where files have one name only, it has that one then.
+    pub(crate) fn link(&self, from: &Path, to: &Path) -> Result<(), FileError> {
+        use io::ErrorKind::{AlreadyExists, PermissionDenied, Unsupported};
+        match self.disk.link(from, to) {
+            Err(error) if error.kind() == AlreadyExists => Ok(()),
+            Err(error) if matches!(error.kind(), PermissionDenied | Unsupported) => self.rename(from, to),
+            other => other.map_err(FileError::at("link", from)),
+        }
+    }
+
     /// Removes a file; it may be gone already.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), FileError> {
         gone(self.disk.remove(path), path)
@@ -195,6 +204,12 @@ pub(crate) fn holder(segments: &[SegmentFile], from: Lsn) -> Result<usize, Recov
 
 pub(crate) fn segment_name(first: Lsn) -> String {
     format!("{:020}.seg", first.get())
+}
+
+/// Where the replay behind a checkpoint of this name starts, and what it has seen at most.
+pub(crate) fn covers(checkpoint: &str) -> Option<(Lsn, Lsn)> {
+    let (start, end) = checkpoint.strip_suffix(".ckpt")?.split_once('-')?;
+    Some((number(start)?, number(end)?))
 }
 
 fn number(digits: &str) -> Option<Lsn> {
