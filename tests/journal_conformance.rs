@@ -649,6 +649,22 @@ impl Store for Panics {
 }
 
 #[test]
+fn a_batch_on_its_way_takes_its_room_once() {
+    let store = MemoryStore::new();
+    let (journal, _) = start(Arc::new(store.clone()));
+    store.set_room(Some(1_000));
+    store.faults().hold(Half::Sync);
+    journal.append(&[1; 400]).unwrap();
+    // The store has taken it from its room by now.
+    store.faults().wait_held(Half::Sync);
+    assert!(store.room() < 600);
+    let second = journal.append(&[2; 400]).unwrap();
+    assert!(matches!(journal.append(&[3; 400]), Err(AppendError::NoRoom)));
+    store.faults().release(Half::Sync);
+    journal.wait_durable_blocking(second).unwrap();
+}
+
+#[test]
 fn a_store_that_panics_poisons_and_leaves_nobody_waiting() {
     let (journal, _) = start(Arc::new(Panics(MemoryStore::new())));
     let lsn = journal.append(b"record").unwrap();

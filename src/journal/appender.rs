@@ -46,7 +46,7 @@ impl<'a> Appender<'a> {
             return Err(AppendError::TooLarge { len: record.len(), max: shared.max_record });
         }
         let taken = RECORD_PREFIX + record.len();
-        if shared.cost_with(state, taken) > shared.store.room() {
+        if !shared.fits(state, taken) {
             state.refused = taken;
             *refused = true;
             return Err(AppendError::NoRoom);

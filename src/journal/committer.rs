@@ -35,7 +35,9 @@ pub(super) struct Shared {
 /// The buffer, and who waits.
 pub(super) struct State {
     pub(super) filling: Batch,
-    /// What the batch in flight may take from the store's room.
+    /// The store's room when no batch was in flight last: that one is yet to be taken from it.
+    room: u64,
+    /// What the batch in flight may take from it.
     in_flight_cost: u64,
     /// The bytes of the record that found no room; 0 while there is room.
     pub(super) refused: usize,
@@ -73,6 +75,7 @@ impl Shared {
     pub(super) fn new(store: Arc<dyn Store>, tail: &Tail, options: Options) -> Shared {
         let state = State {
             filling: Batch::new(tail.last.next(), tail.epoch),
+            room: store.room(),
             in_flight_cost: 0,
             refused: 0,
             in_flight_last: tail.last,
@@ -171,8 +174,8 @@ impl Shared {
         self.queued_bytes.fetch_sub(batch.record_bytes(), Ordering::Relaxed);
         self.durable.store(batch.last().get(), Ordering::Release);
         let mut state = lock(&self.state);
-        // The store has taken the batch from its room already; in between it counted twice, which is the safe side.
-        state.in_flight_cost = 0;
+        // Both at once: in between the batch would count twice, or not at all.
+        (state.room, state.in_flight_cost) = (self.store.room(), 0);
         let refused = state.refused > 0;
         mem::swap(&mut state.waiting_in_flight, woken);
         let followed = self.ring.is_followed();
@@ -231,16 +234,16 @@ impl Shared {
         waiter.wake(outcome);
     }
 
-    /// What everything queued takes from the store's room at most, with so many bytes more.
-    pub(super) fn cost_with(&self, state: &State, more: usize) -> u64 {
-        state.in_flight_cost.saturating_add(self.store.cost(state.filling.bytes().len() + more))
+    /// Whether the store has room for everything that is queued, with so many bytes more.
+    pub(super) fn fits(&self, state: &State, more: usize) -> bool {
+        state.in_flight_cost.saturating_add(self.store.cost(state.filling.bytes().len() + more)) <= state.room
     }
 
-    /// Takes appends again once what was refused last would fit.
+    /// There may be more room. Takes appends again once what was refused last would fit.
     pub(super) fn settle_room(&self) {
         let mut state = lock(&self.state);
-        let fits = self.cost_with(&state, state.refused) <= self.store.room();
-        if state.refused == 0 || !fits {
+        state.room = self.store.room();
+        if state.refused == 0 || !self.fits(&state, state.refused) {
             return;
         }
         state.refused = 0;
