@@ -85,13 +85,14 @@ categories = 4
 imported_orders = 5
 [server]
 drain_deadline = "1m 500ms"
+max_connections = 7
 [log]
 format = "json"
 filter = "warn,tplus=debug"
 "#;
 
 /// The same as `EVERYTHING`, as variables.
-const EVERY_VARIABLE: [(&str, &str); 21] = [
+const EVERY_VARIABLE: [(&str, &str); 22] = [
     ("TPLUS_DATA_DIR", "/data"),
     ("TPLUS_LISTEN", "[::1]:1"),
     ("TPLUS_METRICS_LISTEN", "off"),
@@ -111,6 +112,7 @@ const EVERY_VARIABLE: [(&str, &str); 21] = [
     ("TPLUS_LIMITS_CATEGORIES", "4"),
     ("TPLUS_LIMITS_IMPORTED_ORDERS", "5"),
     ("TPLUS_SERVER_DRAIN_DEADLINE", "60500ms"),
+    ("TPLUS_SERVER_MAX_CONNECTIONS", "7"),
     ("TPLUS_LOG_FORMAT", "json"),
     ("TPLUS_LOG_FILTER", "warn,tplus=debug"),
 ];
@@ -138,6 +140,7 @@ fn everything() -> Config {
     config.limits.categories = 4;
     config.limits.imported_orders = 5;
     config.server.drain_deadline = Duration::from_millis(60_500);
+    config.server.max_connections = 7;
     config.log.format = LogFormat::Json;
     config.log.filter = "warn,tplus=debug".to_owned();
     config
@@ -164,6 +167,7 @@ fn nothing_given_is_the_defaults() {
     assert_eq!((config.limits.holds, config.limits.open_appeals), (64, 1_000));
     assert_eq!((config.limits.categories, config.limits.imported_orders), (64, 10_000));
     assert_eq!(config.server.drain_deadline, Duration::from_secs(20));
+    assert_eq!(config.server.max_connections, 10_000);
     assert_eq!(config.log.format, LogFormat::Auto);
     assert_eq!(config.log.filter, "info,fjall=warn,lsm_tree=warn");
 }

@@ -28,6 +28,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         listen: config.listen,
         metrics_listen: config.metrics_listen,
         drain_deadline: config.server.drain_deadline,
+        max_connections: config.server.max_connections,
         ..ServerOptions::default()
     };
     let metrics = Arc::new(Metrics::new());

@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -75,6 +75,7 @@ const KEYS: [&str; 25] = [
     "limits.categories",
     "limits.imported_orders",
     "server.drain_deadline",
+    "server.max_connections",
     "log.format",
     "log.filter",
 ];
@@ -321,6 +322,7 @@ struct LimitsSection {
 #[serde(default, deny_unknown_fields)]
 struct ServerSection {
     drain_deadline: Text,
+    max_connections: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -366,6 +368,7 @@ impl File {
             entry("limits.categories", self.limits.categories),
             entry("limits.imported_orders", self.limits.imported_orders),
             entry("server.drain_deadline", self.server.drain_deadline),
+            entry("server.max_connections", self.server.max_connections),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),
         ]

@@ -138,6 +138,8 @@ pub struct LimitsConfig {
 pub struct ServerConfig {
     /// `server.drain_deadline`: how long requests under way may take once it is told to stop, 0 s to 1 h.
     pub drain_deadline: Duration,
+    /// `server.max_connections`: connections at once, 1 to 1,000,000, and no more than the process may open files for beside its own.
+    pub max_connections: usize,
 }
 
 /// `[log]`: what is told on standard error.
@@ -191,7 +193,7 @@ impl Default for Config {
                 categories: 64,
                 imported_orders: 10_000,
             },
-            server: ServerConfig { drain_deadline: Duration::from_secs(20) },
+            server: ServerConfig { drain_deadline: Duration::from_secs(20), max_connections: 10_000 },
             log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
         }
     }
@@ -226,6 +228,8 @@ impl Config {
         layers.take("server.drain_deadline", &mut config.server.drain_deadline, |text| {
             value::duration(text, Duration::ZERO, HOUR)
         })?;
+        let connections = |text: &str| value::whole(text, 1, 1_000_000);
+        layers.take("server.max_connections", &mut config.server.max_connections, connections)?;
         layers.take("log.format", &mut config.log.format, value::log_format)?;
         layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
         Ok(config)

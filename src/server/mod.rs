@@ -9,9 +9,11 @@
 //! A journal that failed ends the process like a signal does, but with an error.
 
 mod banner;
+mod connections;
 mod health;
 mod open;
 mod signals;
+mod whole;
 mod wire;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -46,6 +48,8 @@ pub struct ServerOptions {
     pub metrics_listen: Option<SocketAddr>,
     /// How long calls in flight may take to end once the server was told to.
     pub drain_deadline: Duration,
+    /// How many connections there may be; who comes beyond is hung up on. Each takes one of the files that the process may have open.
+    pub max_connections: usize,
     /// How many calls a connection may have in flight.
     pub max_concurrent_streams: u32,
     /// The largest message that is read, in bytes.
@@ -58,6 +62,7 @@ impl Default for ServerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 50_051)),
             metrics_listen: None,
             drain_deadline: Duration::from_secs(10),
+            max_connections: 10_000,
             max_concurrent_streams: 1_024,
             // An import of 10,000 orders fits.
             max_message_bytes: 4 << 20,
@@ -221,7 +226,7 @@ impl Running {
         let (health, health_service) = Health::new().await;
         let (stop, stopped) = oneshot::channel();
         let router = wire::router(&options, &metrics, &slot, health_service);
-        let grpc = tokio::spawn(wire::serve(router, listener, stopped));
+        let grpc = tokio::spawn(wire::serve(router, listener, connections::allowed(options.max_connections), stopped));
         let scrape = scrape.map(|(listener, _)| {
             let routes = metrics::routes(Arc::clone(&metrics), Arc::clone(&slot));
             Task(tokio::spawn(async move {

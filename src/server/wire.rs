@@ -11,10 +11,10 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::Builder as Reflection;
 use tower::{
     layer::util::{Identity, Stack},
-    util::MapResponseLayer,
+    util::{MapRequestLayer, MapResponseLayer},
 };
 
-use super::ServerOptions;
+use super::{ServerOptions, connections::Bounded, whole};
 use crate::{
     grpc::{EngineSlot, Services, convert},
     metrics::{Measure, Metrics},
@@ -28,7 +28,8 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 
 type Body = tonic::body::Body;
 type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
-type Layers = Stack<Explain, Stack<Measure, Identity>>;
+type Complete = MapRequestLayer<fn(http::Request<Body>) -> http::Request<Body>>;
+type Layers = Stack<Complete, Stack<Explain, Stack<Measure, Identity>>>;
 
 /// All services behind the layers.
 pub(super) fn router(
@@ -40,6 +41,7 @@ pub(super) fn router(
     let services = Services::new(Arc::clone(slot));
     let most = options.max_message_bytes;
     let explain: fn(_) -> _ = convert::explain::<Body>;
+    let complete: fn(_) -> _ = whole::messages;
     let mut builder = tonic::transport::Server::builder()
         // h2 closes connections with small windows when a client sends many small frames, so they start large.
         .initial_connection_window_size(4 * MIB)
@@ -50,7 +52,8 @@ pub(super) fn router(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(Measure::new(Arc::clone(metrics)))
-        .layer(MapResponseLayer::new(explain));
+        .layer(MapResponseLayer::new(explain))
+        .layer(MapRequestLayer::new(complete));
     macro_rules! service {
         ($($server:ident)::+) => {
             $($server)::+::new(services.clone())
@@ -91,6 +94,7 @@ fn reflection() -> Reflection<'static> {
 pub(super) async fn serve(
     router: Router<Layers>,
     listener: TcpListener,
+    max_connections: usize,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     // The server's own settings do not reach a listener that is given to it. Keepalive of TCP finds those who vanish before
@@ -98,5 +102,5 @@ pub(super) async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
     // A sender that is gone means stop as well.
     let stopped = async { stopped.await.unwrap_or_default() };
-    router.serve_with_incoming_shutdown(incoming, stopped).await
+    router.serve_with_incoming_shutdown(Bounded::new(incoming, max_connections), stopped).await
 }

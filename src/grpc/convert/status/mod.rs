@@ -62,6 +62,12 @@ pub fn not_ready(why: NotReady) -> Status {
     unavailable(info(reason::UNAVAILABLE, [("state", state.into())]), why.to_string())
 }
 
+/// A message of which too little has come in a time that is long enough for any.
+pub fn incomplete_message(within: Duration) -> Status {
+    let message = format!("the message was not complete within {} seconds of its beginning", within.as_secs());
+    status(reason::MESSAGE_INCOMPLETE, message, info(reason::MESSAGE_INCOMPLETE, []))
+}
+
 /// What a request is about, to be named where it is not there.
 #[derive(Clone, Copy, Default)]
 struct About<'a> {

@@ -130,6 +130,8 @@ reasons! {
     MALFORMED_MESSAGE: Internal,
     /// The message is larger than the server takes.
     MESSAGE_TOO_LARGE: OutOfRange,
+    /// A message has begun, and its end did not come within 30 seconds.
+    MESSAGE_INCOMPLETE: DeadlineExceeded,
 }
 
 /// A code as the specification of gRPC writes it.
