@@ -11,7 +11,7 @@ use super::file::{check_reach, read_identity};
 use super::frame::{Point, Seed};
 use super::identity::Identity;
 use super::position::{Epoch, Lsn};
-use super::segment::{self, Expect, Scan};
+use super::segment::{self, Expect, Scan, damage};
 use super::store::{CheckpointInfo, Torn, VisitRecord};
 
 /// How often the last segment is read again before what is found there counts as damage: a frame may be on its way
@@ -114,6 +114,21 @@ pub fn check_segment(
     let expect = Expect { file: name, seed: &seed, before: None, is_last, most: None };
     let scan = segment::scan(bytes, &expect, &mut |_, _| Ok(()))?;
     Ok((scan.end.next, scan.torn))
+}
+
+/// Verifies the bytes of one checkpoint by themselves, as if they were the file `name`: for tools that hold a copy. Returns how many items
+/// it has.
+///
+/// # Errors
+/// Damage, a checkpoint of another directory, or a name that is none of a checkpoint.
+pub fn check_checkpoint(identity: &Identity, name: &Path, bytes: &[u8]) -> Result<u64, RecoverError> {
+    let said = name.file_name().and_then(|name| layout::covers(name.to_str()?));
+    let Some((start, end)) = said else {
+        return Err(damage(name, 0, Lsn::ZERO, "a checkpoint's name says what it covers").into());
+    };
+    let (size, seed) = (bytes.len() as u64, Seed::new(identity.id));
+    let info = CheckpointInfo { start, end, bytes: size };
+    checkpoint::read(name, &mut &*bytes, size, &seed, &info, &mut |_| Ok(()))
 }
 
 struct Opened {
