@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Locks, also after a panic elsewhere: what these locks guard is consistent between statements, and the journal
 /// has its own way of noticing that its thread died.
@@ -37,6 +38,8 @@ struct State {
 struct Step {
     done: u64,
     fail: Option<u64>,
+    /// How much longer each takes.
+    slow: Duration,
     held: bool,
     waiting: bool,
 }
@@ -56,6 +59,11 @@ impl Faults {
         let mut state = lock(&self.state);
         let step = state.step(half);
         step.fail = Some(step.done + n);
+    }
+
+    /// Has every half take so much longer from now on.
+    pub fn slow(&self, half: Half, by: Duration) {
+        lock(&self.state).step(half).slow = by;
     }
 
     /// Holds every half back from now on.
@@ -113,6 +121,11 @@ impl Faults {
             state.step(half).waiting = true;
             self.changed.notify_all();
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let slow = state.step(half).slow;
+        if !slow.is_zero() {
+            let waited = self.changed.wait_timeout_while(state, slow, |_| true);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let step = state.step(half);
         step.waiting = false;

@@ -16,6 +16,7 @@ mod commands;
 mod errors;
 mod faults;
 mod imports;
+mod overload;
 mod policies;
 mod process;
 mod reads;
