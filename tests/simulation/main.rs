@@ -1,6 +1,6 @@
 //! Random traces against the independent model: every answer, every refusal and every balance, over the services that the wire
 //! reaches, with crashes, restarts and checkpoints in between, and with the background task on and off.
-#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod ask;
 mod chunk;
