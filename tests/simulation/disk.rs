@@ -8,9 +8,13 @@ use std::{
     fmt, io,
     path::{Component, Path},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
-use tplus::journal::{Disk, DiskFile, Held, Open};
+use tplus::{
+    clock::TestTime,
+    journal::{Disk, DiskFile, Held, Open},
+};
 
 use crate::dice::Dice;
 
@@ -36,6 +40,8 @@ struct State {
     dead: bool,
     /// How many bytes all files may have.
     space: Option<u64>,
+    /// Syncs take their time, by these clocks.
+    slow: Option<Arc<TestTime>>,
     struck: BTreeMap<&'static str, u64>,
     /// Files whose sync has failed: what they hold is unclear, and no other sync may be taken to make it clear.
     unclear: BTreeSet<u64>,
@@ -87,6 +93,7 @@ impl SimDisk {
             fails_at: None,
             dead: false,
             space: None,
+            slow: None,
             struck: BTreeMap::new(),
             unclear: BTreeSet::new(),
         };
@@ -113,6 +120,11 @@ impl SimDisk {
     pub(crate) fn plan_nothing(&self) {
         let mut state = self.state();
         (state.power_goes_at, state.fails_at) = (None, None);
+    }
+
+    /// Every other sync takes 0.3 to 30 seconds from now on, by these clocks; or none does.
+    pub(crate) fn be_slow(&self, clocks: Option<Arc<TestTime>>) {
+        self.state().slow = clocks;
     }
 
     /// How much more all files together may grow; nothing: without bound.
@@ -601,6 +613,11 @@ impl DiskFile for SimFile {
         assert!(state.dead || !state.unclear.contains(&self.id), "a sync that failed is tried again");
         match state.operate("syncing") {
             Fate::Happens => {
+                let State { dice, slow, struck, .. } = &mut *state;
+                if let Some(clocks) = slow.as_ref().filter(|_| dice.one_in(2)) {
+                    clocks.advance(Duration::from_millis(300 + dice.below(29_700)));
+                    *struck.entry("a slow sync").or_default() += 1;
+                }
                 state.file_mut(self.id).sync();
                 Ok(())
             }

@@ -179,6 +179,9 @@ impl Storm {
             clocks.step_wall(hours * 3_600_000_000);
             self.tally.fault("a wall clock that was set");
         }
+        if let Time::System { clocks, .. } = &self.time {
+            self.disk.be_slow(self.dice.one_in(30).then(|| Arc::clone(clocks)));
+        }
         match self.dice.below(60) {
             0..3 => self.disk.lose_power_in(1 + self.dice.below(6)),
             3 => self.disk.fail_in(1 + self.dice.below(4)),
@@ -245,15 +248,22 @@ impl Storm {
         }
         let engine = Arc::clone(&self.machine().engine);
         let mut asked: Pin<Box<dyn Future<Output = _>>> = Box::pin(engine.now());
+        let mut waited = false;
         while !self.has_failed() {
             let _within = self.runtime.enter();
-            if let Poll::Ready(now) = asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                let Ok(now) = now else { return };
-                assert!(now.micros() >= self.clients.model.now, "time went back to {now}");
-                self.clients.model.now = now.micros();
-                return;
+            match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(now)) => {
+                    assert!(now.micros() >= self.clients.model.now, "time went back to {now}");
+                    self.clients.model.now = now.micros();
+                    if !waited {
+                        return;
+                    }
+                    // On a slow disk it is later by now.
+                    (asked, waited) = (Box::pin(engine.now()), false);
+                }
+                Poll::Ready(Err(_)) => return,
+                Poll::Pending => waited |= engine.journal().commit(),
             }
-            engine.journal().commit();
         }
     }
 
@@ -345,7 +355,10 @@ impl Storm {
                 self.tally.fault("a request that was lost");
                 continue;
             }
-            model.now = model.now.max(flight.now);
+            if let Time::System { .. } = self.time {
+                // It had been told then.
+                model.now = model.now.max(flight.now);
+            }
             let expected = model.handle(&flight.request).map_err(Refusal::from);
             if answered {
                 flight.check(&expected, &mut self.tally);
@@ -354,7 +367,6 @@ impl Storm {
             }
         }
         self.clients.model = model;
-        self.look_at_the_clock();
         self.audit();
     }
 
@@ -472,7 +484,6 @@ impl Storm {
             self.flip_a_bit();
         }
         self.open_somehow();
-        self.look_at_the_clock();
         self.audit();
     }
 
@@ -490,7 +501,6 @@ impl Storm {
             Ok(machine) => {
                 self.machine = Some(machine);
                 let model = self.clients.model.clone();
-                self.look_at_the_clock();
                 self.audit();
                 (self.machine, self.clients.model) = (None, model);
                 self.tally.fault("a flipped bit that was harmless");
@@ -554,6 +564,8 @@ impl Storm {
 
     /// Every merchant is as it should be.
     fn audit(&mut self) {
+        self.disk.be_slow(None);
+        self.look_at_the_clock();
         self.machine().engine.check().expect("the books are right");
         let merchants: Vec<_> = self.clients.model.merchants.keys().cloned().collect();
         for merchant_id in merchants {
@@ -569,7 +581,6 @@ impl Storm {
         self.disk.leave_space(None);
         self.disk.plan_nothing();
         self.machine().store.prepare();
-        self.look_at_the_clock();
         self.audit();
         let sent = self.clients.sent().to_vec();
         for _ in 0..sent.len().min(AGAIN) {

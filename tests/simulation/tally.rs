@@ -36,6 +36,7 @@ const FAULTS: &[&str] = &[
     "a recovery that broke off",
     "a request that was kept without an answer",
     "a request that was lost",
+    "a slow sync",
     "a start that was refused for a gap in time",
     "a wall clock that was set",
     "linking",
