@@ -181,8 +181,8 @@ impl World {
             hung_up += attack.await.unwrap();
         }
         let during = self.served.load(Ordering::Relaxed);
-        // How quickly depends on the machine.
-        assert!(during > before + 2, "the customer was served {} times", during - before);
+        // How often depends on the machine.
+        assert!(during > before, "the customer was not served");
         let grown = most - self.memory;
         assert!(grown < GROWS, "the server grew by {} KiB", grown >> 10);
         // And afterwards as before.
