@@ -24,13 +24,13 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::{Mutex, MutexGuard},
-    time::{sleep, timeout},
+    sync::{Mutex, MutexGuard, watch},
+    time::{Instant, sleep, timeout},
 };
 use tonic::transport::Channel;
 use tplus::proto::v1::{ClassifyOrderRequest, order_service_client::OrderServiceClient};
 
-/// How long an attack lasts at most.
+/// How long an attack lasts, and longer until somebody else was served.
 const LASTS: Duration = Duration::from_secs(5);
 /// How much the server may grow by meanwhile, in bytes: what it does for those whom it serves takes some.
 const GROWS: u64 = 96 << 20;
@@ -100,8 +100,8 @@ impl Attack {
         Self { first: Vec::new(), again: Box::new(again), reads: true, pause: Duration::ZERO }
     }
 
-    /// Answers how often it was hung up on.
-    async fn run(mut self, address: SocketAddr) -> usize {
+    /// Until it is told to stop. Answers how often it was hung up on.
+    async fn run(mut self, address: SocketAddr, mut stop: watch::Receiver<bool>) -> usize {
         let mut hung_up = 0;
         let attacks = async {
             loop {
@@ -110,7 +110,10 @@ impl Attack {
                 hung_up += 1;
             }
         };
-        drop(timeout(LASTS, attacks).await);
+        tokio::select! {
+            () = attacks => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
         hung_up
     }
 
@@ -148,7 +151,7 @@ struct World {
     address: SocketAddr,
     served: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
-    customer: tokio::task::JoinHandle<()>,
+    customer: std::thread::JoinHandle<()>,
     memory: u64,
 }
 
@@ -158,8 +161,7 @@ impl World {
         let root = TempDir::new().unwrap();
         let (server, address) = Server::start(root.path(), &["--listen", "127.0.0.1:0"], &[]);
         let (served, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
-        let customer = tokio::spawn(buy(channel, Arc::clone(&served), Arc::clone(&stop)));
+        let customer = customer(address.clone(), Arc::clone(&served), Arc::clone(&stop));
         while served.load(Ordering::Relaxed) < 20 {
             sleep(Duration::from_millis(1)).await;
         }
@@ -171,18 +173,22 @@ impl World {
     /// Everybody attacks, while the customer is served. Answers how often somebody was hung up on.
     async fn endure(self, attacks: impl IntoIterator<Item = Attack>) -> usize {
         let before = self.served.load(Ordering::Relaxed);
-        let attacks: Vec<_> = attacks.into_iter().map(|attack| tokio::spawn(attack.run(self.address))).collect();
-        let (mut most, mut hung_up) = (self.memory, 0);
-        for attack in attacks {
-            while !attack.is_finished() {
-                most = most.max(self.server.memory());
-                sleep(Duration::from_millis(20)).await;
-            }
-            hung_up += attack.await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let attacks = attacks.into_iter().map(|attack| tokio::spawn(attack.run(self.address, stopped.clone())));
+        let attacks: Vec<_> = attacks.collect();
+        let (began, mut most) = (Instant::now(), self.memory);
+        // How often the customer is served in that time depends on the machine, but served he is.
+        while began.elapsed() < LASTS || self.served.load(Ordering::Relaxed) == before {
+            assert!(began.elapsed() < BOUND, "the customer was not served");
+            most = most.max(self.server.memory());
+            sleep(Duration::from_millis(20)).await;
         }
         let during = self.served.load(Ordering::Relaxed);
-        // How often depends on the machine.
-        assert!(during > before, "the customer was not served");
+        stop.send_replace(true);
+        let mut hung_up = 0;
+        for attack in attacks {
+            hung_up += attack.await.unwrap();
+        }
         let grown = most - self.memory;
         assert!(grown < GROWS, "the server grew by {} KiB", grown >> 10);
         // And afterwards as before.
@@ -193,10 +199,21 @@ impl World {
         };
         timeout(BOUND, after).await.expect("the customer is served afterwards");
         self.stop.store(true, Ordering::Relaxed);
-        timeout(BOUND, self.customer).await.unwrap().unwrap();
+        self.customer.join().unwrap();
         println!("{hung_up} hung up on, {} served, grown by {} KiB", during - before, grown >> 10);
         hung_up
     }
+}
+
+/// Buys in a thread of its own, so that it is the server that makes it wait, and not those who attack.
+fn customer(address: String, served: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+            buy(channel, served, stop).await;
+        });
+    })
 }
 
 async fn buy(channel: Channel, served: Arc<AtomicU64>, stop: Arc<AtomicBool>) {

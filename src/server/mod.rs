@@ -63,7 +63,7 @@ impl Default for ServerOptions {
             metrics_listen: None,
             drain_deadline: Duration::from_secs(10),
             max_connections: 10_000,
-            max_concurrent_streams: 1_024,
+            max_concurrent_streams: 256,
             // An import of 10,000 orders fits.
             max_message_bytes: 4 << 20,
         }

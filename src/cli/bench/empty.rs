@@ -35,7 +35,7 @@ pub(super) fn run() -> Result<(), Failure> {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .http2_adaptive_window(Some(false))
-            .max_concurrent_streams(1_024)
+            .max_concurrent_streams(256)
             .add_service(OrderServiceServer::new(Empty))
             .serve_with_incoming(incoming)
             .await
