@@ -27,13 +27,28 @@ impl From<OwnedSemaphorePermit> for Room {
 }
 
 impl Engine {
-    /// Room for so many commands, if there is.
+    /// Whether somebody may have so many calls in the works, of so many in all, the one that he brings among both: no more than there is room
+    /// left for others. One is always let in, to find out whether there is room for it.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`].
+    pub fn admits(&self, calls: usize, of_all: usize) -> Result<(), EngineError> {
+        if calls > 1 && calls + of_all > self.max_in_flight { Err(overloaded()) } else { Ok(()) }
+    }
+
+    /// Room for so many commands, if there is. Many at once leave a quarter of it to those who bring one.
     ///
     /// # Errors
     /// [`EngineError::Overloaded`].
     pub fn room_now(&self, commands: usize) -> Result<Room, EngineError> {
         self.check_lag()?;
-        let permits = Arc::clone(&self.permits).try_acquire_many_owned(self.permits_for(commands));
+        let left = if commands > 1 { self.max_in_flight / 4 } else { 0 };
+        let wanted = self.permits_for(commands.min(self.max_in_flight - left));
+        // Others may take some in between: it need not be exactly a quarter.
+        if self.permits.available_permits() < wanted as usize + left {
+            return Err(overloaded());
+        }
+        let permits = Arc::clone(&self.permits).try_acquire_many_owned(wanted);
         permits.map(Room::from).map_err(|_| overloaded())
     }
 

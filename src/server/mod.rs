@@ -10,6 +10,7 @@
 
 mod banner;
 mod connections;
+mod fair;
 mod health;
 mod open;
 mod signals;

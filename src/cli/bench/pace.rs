@@ -27,6 +27,13 @@ pub(super) struct Timing {
     pub(super) until: Instant,
 }
 
+impl Timing {
+    /// Whether what is sent at that moment is measured.
+    pub(super) fn measures(&self, sent: Instant) -> bool {
+        (self.from..self.until).contains(&sent)
+    }
+}
+
 /// Tells a connection when to send.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {

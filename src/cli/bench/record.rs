@@ -43,9 +43,31 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Orders that were answered or refused.
+    /// Orders that were answered. Those of calls that were refused do not count.
     pub(super) fn orders(&self) -> u64 {
         self.orders.load(Ordering::Relaxed)
+    }
+}
+
+/// How long messages took, in nanoseconds.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    /// Those that were answered.
+    pub(super) answered: Histogram<u64>,
+    /// Those that were refused as a whole, which is told apart: it is to be quick, and work that is done is not to look quick by it.
+    pub(super) refused: Histogram<u64>,
+}
+
+impl Latencies {
+    /// Of nothing yet.
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self { answered: histogram()?, refused: histogram()? })
+    }
+
+    /// Adds what another thread has noted.
+    pub(super) fn add(&mut self, other: &Self) -> Result<(), Failure> {
+        let added = self.answered.add(&other.answered).and_then(|()| self.refused.add(&other.refused));
+        added.map_err(|error| Failure::new(Exit::Failed, error))
     }
 }
 
@@ -73,7 +95,7 @@ pub(super) struct Recorder {
     per_message: u64,
     check_every: u64,
     answers: u64,
-    latencies: Histogram<u64>,
+    latencies: Latencies,
     progress: Arc<Progress>,
     tally: Tally,
     checker: Checker,
@@ -92,15 +114,15 @@ impl Recorder {
             per_message: u64::from(plan.chunk),
             check_every: plan.check_every,
             answers: 0,
-            latencies: histogram()?,
+            latencies: Latencies::new()?,
             progress,
             tally: Tally::default(),
             checker: Checker::new(expected),
         })
     }
 
-    /// Latencies of messages in nanoseconds, and everything else.
-    pub(super) fn finish(self) -> (Histogram<u64>, Tally) {
+    /// Latencies, and everything else.
+    pub(super) fn finish(self) -> (Latencies, Tally) {
         (self.latencies, self.tally)
     }
 
@@ -133,7 +155,9 @@ impl Recorder {
 
     /// Notes that a message was refused.
     pub(super) fn refused(&mut self, since: Instant, now: Instant, reason: &str) {
-        self.measured(since, now, 1);
+        if self.timing.measures(since) {
+            self.latencies.refused.saturating_record(nanos(since, now));
+        }
         *self.tally.refused.entry(reason.to_owned()).or_default() += self.per_message;
     }
 
@@ -154,11 +178,14 @@ impl Recorder {
             return;
         }
         self.progress.orders.fetch_add(self.per_message * messages, Ordering::Relaxed);
-        if since >= self.timing.from && since < self.timing.until {
-            let took = now.saturating_duration_since(since).as_nanos();
-            self.latencies.saturating_record_n(u64::try_from(took).unwrap_or(u64::MAX), messages);
+        if self.timing.measures(since) {
+            self.latencies.answered.saturating_record_n(nanos(since, now), messages);
         }
     }
+}
+
+fn nanos(since: Instant, now: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(since).as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Tally {
@@ -184,8 +211,7 @@ impl Tally {
     }
 }
 
-/// Latencies of nothing yet.
-pub(super) fn histogram() -> Result<Histogram<u64>, Failure> {
+fn histogram() -> Result<Histogram<u64>, Failure> {
     let (low, high, digits) = LATENCIES;
     Histogram::new_with_bounds(low, high, digits).map_err(|error| Failure::new(Exit::Failed, error))
 }

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hdrhistogram::Histogram;
 use http::uri::Authority;
 use indicatif::ProgressBar;
 use tokio::{
@@ -20,7 +19,7 @@ use super::{
     load::Load,
     options::Plan,
     pace::Timing,
-    record::{Progress, Recorder, Tally, histogram},
+    record::{Latencies, Progress, Recorder, Tally},
     report::bar,
     server::Target,
     usage::{Process, own_cpu},
@@ -42,8 +41,8 @@ pub(super) struct Outcome {
     pub(super) prepared: Prepared,
     /// When measuring began, when it ended, and orders answered at each tick between.
     pub(super) ticks: Vec<(Duration, u64)>,
-    /// How long messages took, in nanoseconds.
-    pub(super) latencies: Histogram<u64>,
+    /// How long messages took.
+    pub(super) latencies: Latencies,
     /// All that was answered, outside of the measured time too.
     pub(super) tally: Tally,
     /// What it took of the machine while it was measured.
@@ -110,7 +109,7 @@ struct Common {
 }
 
 /// What a thread has noted.
-type Noted = Result<(Histogram<u64>, Tally), Failure>;
+type Noted = Result<(Latencies, Tally), Failure>;
 
 /// Sends what is planned, and measures.
 pub(super) async fn run(
@@ -140,7 +139,7 @@ pub(super) async fn run(
         // A thread that is gone has said why.
         start.send(timing).unwrap_or_default();
     }
-    let mut gathered = Gathered { latencies: histogram()?, tally: Tally::default(), left: plan.threads };
+    let mut gathered = Gathered { latencies: Latencies::new()?, tally: Tally::default(), left: plan.threads };
     let (ticks, used) = watch(timing, target, &common.progress, &mut notes, &mut gathered).await?;
     while gathered.left > 0 {
         let next = timeout(PATIENCE, notes.recv()).await;
@@ -152,7 +151,7 @@ pub(super) async fn run(
 
 /// What threads have noted, put together.
 struct Gathered {
-    latencies: Histogram<u64>,
+    latencies: Latencies,
     tally: Tally,
     left: u32,
 }
@@ -160,7 +159,7 @@ struct Gathered {
 impl Gathered {
     fn add(&mut self, noted: Option<Noted>) -> Result<(), Failure> {
         let (latencies, tally) = noted.ok_or_else(broke_off)??;
-        self.latencies.add(latencies).map_err(|error| Failure::new(Exit::Failed, error))?;
+        self.latencies.add(&latencies)?;
         self.tally.add(tally);
         self.left -= 1;
         Ok(())

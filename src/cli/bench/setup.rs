@@ -5,12 +5,12 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use indicatif::ProgressBar;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 use tonic::transport::Endpoint;
 
 use super::{
@@ -32,6 +32,8 @@ use crate::{
 /// Connections and calls in flight on each, while guarantees are put up.
 const CONNECTIONS: u32 = 4;
 const IN_FLIGHT: u32 = 256;
+/// When a server that is overloaded is asked again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Asks the server for its time and its rules.
 pub(super) async fn expected(options: &Options, plan: &Plan, target: &Target) -> Result<Expected, Failure> {
@@ -100,10 +102,14 @@ async fn put_up(
         if merchant >= merchants.count {
             return Ok(());
         }
-        if has_guarantee(merchant, &merchants)
-            && let Err(refusal) = link.call(framed(&guarantee(merchant, &merchants))).await.map_err(failed)?
-        {
-            return Err(Failure::new(Exit::Failed, refusal.to_string()).during("putting up a guarantee"));
+        while has_guarantee(merchant, &merchants) {
+            match link.call(framed(&guarantee(merchant, &merchants))).await.map_err(failed)? {
+                Ok(_) => break,
+                Err(refusal) if refusal.is_of_overload() => sleep(AGAIN).await,
+                Err(refusal) => {
+                    return Err(Failure::new(Exit::Failed, refusal.to_string()).during("putting up a guarantee"));
+                }
+            }
         }
         progress.inc(1);
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use crate::cli::bench::{
     run::{Outcome, TICK},
     wire::Refusals,
@@ -18,7 +20,7 @@ const WINDOW: usize = 10;
 pub(in crate::cli::bench) struct Figures {
     /// Orders encoded before, and their bytes.
     pub(in crate::cli::bench) prepared: (u64, u64),
-    /// Orders answered while it was measured, and how long that was.
+    /// Orders answered while it was measured. Those of calls that were refused are not among them.
     pub(in crate::cli::bench) orders: u64,
     /// How long was measured.
     pub(in crate::cli::bench) took: Duration,
@@ -34,6 +36,8 @@ pub(in crate::cli::bench) struct Figures {
     pub(in crate::cli::bench) quantiles: Vec<u64>,
     /// The longest, in nanoseconds.
     pub(in crate::cli::bench) longest: u64,
+    /// How many calls were refused while it was measured, the nanoseconds at each of the quantiles, and the longest.
+    pub(in crate::cli::bench) refused_in: (u64, Vec<u64>, u64),
     /// All latencies: 1 / (1 - quantile), and nanoseconds.
     pub(in crate::cli::bench) curve: Vec<(f64, u64)>,
     /// Nanoseconds of processor time an order.
@@ -60,8 +64,8 @@ impl Figures {
         let (took, orders) = outcome.ticks.last().copied().unwrap_or_default();
         let each = |bytes: f64| bytes / orders.max(1) as f64;
         let nanos = |cpu: Duration| each(cpu.as_nanos() as f64);
-        let (used, latencies, tally) = (&outcome.used, &outcome.latencies, &outcome.tally);
-        let told = !latencies.is_empty();
+        let (used, tally) = (&outcome.used, &outcome.tally);
+        let (latencies, refused) = (&outcome.latencies.answered, &outcome.latencies.refused);
         Self {
             prepared: (outcome.prepared.orders, outcome.prepared.bytes),
             orders,
@@ -70,8 +74,9 @@ impl Figures {
             windows: windows(&outcome.ticks),
             ticks: outcome.ticks.windows(2).filter_map(step).collect(),
             messages: latencies.len(),
-            quantiles: QUANTILES.iter().map(|(_, at)| latencies.value_at_quantile(*at)).collect(),
-            longest: if told { latencies.max() } else { 0 },
+            quantiles: quantiles(latencies),
+            longest: latencies.max(),
+            refused_in: (refused.len(), quantiles(refused), refused.max()),
             curve: curve(outcome),
             server_cpu: used.server_cpu.map(nanos),
             client_cpu: nanos(used.client_cpu),
@@ -109,6 +114,10 @@ pub(in crate::cli::bench) fn median(figures: &[f64]) -> f64 {
     f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2))
 }
 
+fn quantiles(latencies: &Histogram<u64>) -> Vec<u64> {
+    QUANTILES.iter().map(|(_, at)| latencies.value_at_quantile(*at)).collect()
+}
+
 fn rate(orders: u64, took: Duration) -> f64 {
     if took < TICK / 100 { 0.0 } else { orders as f64 / took.as_secs_f64() }
 }
@@ -131,7 +140,7 @@ fn step_rate(pair: &[(Duration, u64)]) -> Option<(Duration, f64)> {
 /// Points from the median on, closer together towards the end, as many as a picture can show.
 fn curve(outcome: &Outcome) -> Vec<(f64, u64)> {
     const STEPS_A_DECADE: u32 = 24;
-    let latencies = &outcome.latencies;
+    let latencies = &outcome.latencies.answered;
     let most = latencies.len() as f64;
     let times = (0..).map(|step| 10_f64.powf(f64::from(step) / f64::from(STEPS_A_DECADE)));
     times

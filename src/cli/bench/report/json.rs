@@ -45,9 +45,7 @@ fn plan(plan: &Plan) -> Value {
 }
 
 fn figures(figures: &Figures) -> Value {
-    let latencies =
-        QUANTILES.iter().zip(&figures.quantiles).map(|((name, _), nanos)| ((*name).to_owned(), json!(nanos)));
-    let latencies: Map<String, Value> = latencies.chain([("max".to_owned(), json!(figures.longest))]).collect();
+    let (refusals, refused_in, refused_within) = &figures.refused_in;
     let (checked, compared, wrong) = figures.checked;
     json!({
         "orders": figures.orders,
@@ -56,7 +54,9 @@ fn figures(figures: &Figures) -> Value {
         "orders_per_second_median": rounded(figures.median()),
         "orders_per_second_by_window": figures.windows.iter().copied().map(rounded).collect::<Vec<_>>(),
         "messages": figures.messages,
-        "latency_ns": latencies,
+        "latency_ns": latencies(&figures.quantiles, figures.longest),
+        "refused_messages": refusals,
+        "refusal_latency_ns": latencies(refused_in, *refused_within),
         "server_cpu_ns_per_order": figures.server_cpu.map(rounded),
         "client_cpu_ns_per_order": rounded(figures.client_cpu),
         "server_memory_bytes": figures.memory.map(|(now, _)| now),
@@ -72,6 +72,11 @@ fn figures(figures: &Figures) -> Value {
         "prepared_orders": figures.prepared.0,
         "prepared_bytes": figures.prepared.1,
     })
+}
+
+fn latencies(quantiles: &[u64], longest: u64) -> Map<String, Value> {
+    let each = QUANTILES.iter().zip(quantiles).map(|((name, _), nanos)| ((*name).to_owned(), json!(nanos)));
+    each.chain([("max".to_owned(), json!(longest))]).collect()
 }
 
 /// To a tenth.

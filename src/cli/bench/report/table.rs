@@ -16,12 +16,17 @@ pub(in crate::cli::bench) fn table(plan: &Plan, figures: &Figures) -> String {
     rows.row("throughput", &format!("{} orders/s", count(figures.overall)));
     let windows = format!("{} median, {} to {}", count(figures.median()), count(slowest), count(fastest));
     rows.row("  by the second", &windows);
-    if let Some(rate) = plan.rate.filter(|rate| figures.overall < *rate as f64 * 0.98) {
+    let (refusals, ..) = figures.refused_in;
+    let sent = figures.overall + refusals as f64 * f64::from(plan.chunk) / figures.took.as_secs_f64().max(f64::EPSILON);
+    if let Some(rate) = plan.rate.filter(|rate| sent < *rate as f64 * 0.98) {
         rows.row("  asked for", &format!("{} orders/s: it falls behind", HumanCount(rate)));
     }
     let of =
         if plan.chunk == 1 { "latency".to_owned() } else { format!("latency of {}", count(f64::from(plan.chunk))) };
-    rows.row(&of, &latencies(figures));
+    rows.row(&of, &latencies(&figures.quantiles, figures.longest));
+    if let (1.., quantiles, longest) = &figures.refused_in {
+        rows.row("  of refusals", &latencies(quantiles, *longest));
+    }
     rows.row("CPU an order", &cpu(figures));
     if let Some((now, each)) = figures.memory {
         rows.row("server memory", &format!("{}, grown by {} bytes an order", HumanBytes(now), each.round() as i64));
@@ -102,9 +107,9 @@ impl Rows {
     }
 }
 
-fn latencies(figures: &Figures) -> String {
-    let told = QUANTILES.iter().zip(&figures.quantiles).map(|((name, _), nanos)| format!("{name} {}", time(*nanos)));
-    let told: Vec<String> = told.chain([format!("max {}", time(figures.longest))]).collect();
+fn latencies(quantiles: &[u64], longest: u64) -> String {
+    let told = QUANTILES.iter().zip(quantiles).map(|((name, _), nanos)| format!("{name} {}", time(*nanos)));
+    let told: Vec<String> = told.chain([format!("max {}", time(longest))]).collect();
     told.join("  ")
 }
 

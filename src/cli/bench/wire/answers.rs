@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use base64::Engine as _;
 use bytes::{Buf as _, BytesMut};
 use http::HeaderMap;
-use prost::Message;
-use tonic::Code;
-use tonic_types::pb;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::super::load::PREFIX;
-use crate::grpc::convert::code_name;
+use crate::grpc::convert::{code_name, reason};
 
 /// Cuts messages out of frames, which may hold many of them or parts.
 #[derive(Debug, Default)]
@@ -68,22 +66,19 @@ impl fmt::Display for Refusal {
 impl Refusal {
     /// What the trailers of a call say; nothing if it went well.
     pub(super) fn of(trailers: &HeaderMap) -> Option<Self> {
-        let text = |name| trailers.get(name).and_then(|value| value.to_str().ok());
-        let code = Code::from_bytes(text("grpc-status").unwrap_or("2").as_bytes());
-        if code == Code::Ok {
+        let status = Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("no status"));
+        if status.code() == Code::Ok {
             return None;
         }
-        let reason = text("grpc-status-details-bin").and_then(told).unwrap_or_else(|| code_name(code).to_owned());
-        Some(Self { reason, message: text("grpc-message").unwrap_or("no message").to_owned() })
+        let info = status.get_details_error_info();
+        let reason = info.map_or_else(|| code_name(status.code()).to_owned(), |info| info.reason);
+        Some(Self { reason, message: status.message().to_owned() })
     }
-}
 
-/// The reason among the details of a status.
-fn told(details: &str) -> Option<String> {
-    let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details.trim_end_matches('=')).ok()?;
-    let status: pb::Status = Message::decode(bytes.as_slice()).ok()?;
-    let info = status.details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo"))?;
-    Some(pb::ErrorInfo::decode(info.value.as_slice()).ok()?.reason)
+    /// Whether the server has more to do than it can, and wants to be asked again.
+    pub(in crate::cli::bench) fn is_of_overload(&self) -> bool {
+        self.reason == reason::OVERLOADED.name
+    }
 }
 
 /// Refusals by their reason.
