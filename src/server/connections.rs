@@ -24,7 +24,7 @@ use tonic::{
     transport::server::{Connected, TcpIncoming},
 };
 
-use super::fair::Calls;
+use super::admission::Calls;
 
 /// How many files the rest of the process may need: the journal's, the history's and those of its store.
 const RESERVED: u64 = 1_024;

@@ -8,9 +8,9 @@
 //!
 //! A journal that failed ends the process like a signal does, but with an error.
 
+mod admission;
 mod banner;
 mod connections;
-mod fair;
 mod health;
 mod open;
 mod signals;

@@ -14,7 +14,7 @@ use tower::{
     util::{MapRequestLayer, MapResponseLayer},
 };
 
-use super::{ServerOptions, connections::Bounded, fair::Fair, whole};
+use super::{ServerOptions, admission::Admission, connections::Bounded, whole};
 use crate::{
     grpc::{EngineSlot, Services, convert},
     metrics::{Measure, Metrics},
@@ -29,7 +29,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 type Body = tonic::body::Body;
 type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
 type Complete = MapRequestLayer<fn(http::Request<Body>) -> http::Request<Body>>;
-type Layers = Stack<Complete, Stack<Fair, Stack<Explain, Stack<Measure, Identity>>>>;
+type Layers = Stack<Complete, Stack<Admission, Stack<Explain, Stack<Measure, Identity>>>>;
 
 /// All services behind the layers.
 pub(super) fn router(
@@ -53,7 +53,7 @@ pub(super) fn router(
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(Measure::new(Arc::clone(metrics)))
         .layer(MapResponseLayer::new(explain))
-        .layer(Fair::new(Arc::clone(slot)))
+        .layer(Admission::new(Arc::clone(slot)))
         .layer(MapRequestLayer::new(complete));
     macro_rules! service {
         ($($server:ident)::+) => {

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tonic::Code;
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-use tplus::{journal::Half, server::ServeError};
+use tplus::{journal::Half, proto::v1::ClassifyOrderResponse, server::ServeError};
 
 use crate::support::{Setup, order, refusal, start_server_with};
 
@@ -87,4 +89,57 @@ async fn a_failed_sync_answers_nobody_and_ends_the_server() {
     assert_eq!((code, &*reason), (Code::Unavailable, "UNAVAILABLE"));
     let ended = server.ended().await;
     assert!(matches!(ended, Err(ServeError::Fault(_))), "{ended:?}");
+}
+
+/// With a deadline that nobody can meet. Spoken without the client of tonic, which would not even send it.
+#[tokio::test]
+async fn a_call_whose_deadline_has_passed_is_not_looked_at() {
+    let server = start_server_with(Setup::default()).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let call = |allowed: &str| {
+        let path = format!("http://{}/tplus.v1.OrderService/ClassifyOrder", server.address);
+        let request = http::Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+        request.header("grpc-timeout", allowed).body(()).unwrap()
+    };
+    let message = order("m", "o", "1").encode_to_vec();
+    let message = [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), &message].concat();
+    let (answer, mut body) = client.send_request(call("1n"), false).unwrap();
+    body.send_data(message.into(), true).unwrap();
+    let answer = answer.await.unwrap();
+    let status = Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(refusal::<()>(Err(status)), (Code::DeadlineExceeded, "DEADLINE_PASSED".into(), vec![]));
+    assert!(!server.classify(order("m", "o", "1")).await.unwrap().replayed, "it had been decided");
+}
+
+/// Who stops waiting for a disk that is slow, by a deadline or by going away.
+#[tokio::test]
+async fn who_stops_waiting_gets_the_same_answer_later() {
+    let setup = Setup::default();
+    let faults = Arc::clone(&setup.faults);
+    let server = start_server_with(setup).await;
+    faults.hold(Half::Sync);
+    let mut hasty = tonic::Request::new(order("m", "hasty", "1"));
+    hasty.set_timeout(Duration::from_millis(300));
+    let mut client = server.orders();
+    let hasty = tokio::spawn(async move { client.classify_order(hasty).await });
+    let held = Arc::clone(&faults);
+    tokio::task::spawn_blocking(move || held.wait_held(Half::Sync)).await.unwrap();
+    let mut client = server.orders();
+    let gone = tokio::spawn(async move { client.classify_order(order("m", "gone", "1")).await });
+    let status = hasty.await.unwrap().unwrap_err();
+    assert!(matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded), "{status}");
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+
+    faults.release(Half::Sync);
+    let first = server.classify(order("m", "hasty", "1")).await.unwrap();
+    assert!(first.replayed, "it had been decided");
+    let second = server.classify(order("m", "gone", "1")).await.unwrap();
+    assert_eq!(
+        server.classify(order("m", "gone", "1")).await.unwrap(),
+        ClassifyOrderResponse { replayed: true, ..second }
+    );
+    assert_eq!(server.margin("m").await.unwrap().pending[0].orders, 2);
 }

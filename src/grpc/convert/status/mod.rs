@@ -68,6 +68,12 @@ pub fn incomplete_message(within: Duration) -> Status {
     status(reason::MESSAGE_INCOMPLETE, message, info(reason::MESSAGE_INCOMPLETE, []))
 }
 
+/// The call's own deadline had passed before it was its turn.
+pub fn too_late() -> Status {
+    let message = "the deadline of the call had passed before it was looked at";
+    status(reason::DEADLINE_PASSED, message.to_owned(), info(reason::DEADLINE_PASSED, []))
+}
+
 /// What a request is about, to be named where it is not there.
 #[derive(Clone, Copy, Default)]
 struct About<'a> {

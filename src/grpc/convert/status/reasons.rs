@@ -120,6 +120,8 @@ reasons! {
     HISTORY_BEHIND: Unavailable,
     /// The engine has as much in flight as it takes, or decides faster than the history can take it down; wait as long as RetryInfo says.
     OVERLOADED: ResourceExhausted,
+    /// The deadline of the call had passed before it was looked at: nothing was decided.
+    DEADLINE_PASSED: DeadlineExceeded,
     /// The disk is full, or space is still being prepared: reads are answered, commands are not; wait as long as RetryInfo says.
     STORAGE_FULL: ResourceExhausted,
     /// The engine is starting, stopping or has failed; a repeat with the same id is safe.
