@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal};
+
 /// How long a server may take until it is ready. Far more than it needs.
 const READY: Duration = Duration::from_secs(120);
 
@@ -50,11 +52,23 @@ impl Server {
 
     /// Starts serving and waits until the server is ready; answers its address, like `http://127.0.0.1:1234`.
     pub fn start(root: &Path, args: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
+        let started = Self::try_start(root, args, environment);
+        started.unwrap_or_else(|said| panic!("the server is not ready:\n{said}"))
+    }
+
+    /// The same, or what it said when it would not.
+    pub fn try_start(root: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<(Self, String), String> {
         let server = Self::spawn(root, args, environment);
         match server.addresses.recv_timeout(READY) {
-            Ok(address) => (server, address),
-            Err(_) => panic!("the server is not ready:\n{}", last_lines(&root.join("stderr"))),
+            Ok(address) => Ok((server, address)),
+            Err(_) => Err(last_lines(&root.join("stderr"))),
         }
+    }
+
+    /// Stops it where it is, and lets it go on.
+    pub fn suspend(&self, suspended: bool) {
+        let signal = if suspended { Signal::STOP } else { Signal::CONT };
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// The memory that it has, in bytes.
