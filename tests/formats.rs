@@ -11,20 +11,14 @@
     reason = "a test may stop at once"
 )]
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod kept;
 
-use tonic::{Request, Response};
+use std::fs;
+
+use kept::{DAY, MERCHANTS, NOON, World, copy, golden};
+use tonic::Request;
 use tplus::{
-    clock::{Clock, ManualClock},
-    engine::{Engine, Options},
-    grpc::{EngineSlot, Services},
-    history::{self, History},
-    journal::{FileOptions, FileStore, NewDirectory, Workers, inspect},
+    journal::inspect,
     proto::{
         orders::order_service_server::OrderService as _,
         v1::{
@@ -33,89 +27,7 @@ use tplus::{
             merchant_service_server::MerchantService as _, policy_service_server::PolicyService as _,
         },
     },
-    server::OnDisk,
 };
-
-const KEY: [u8; 16] = [2; 16];
-/// 2026-01-01T12:00:00Z, in seconds.
-const NOON: i64 = 1_767_268_800;
-const DAY: i64 = 86_400;
-const MERCHANTS: [&str; 3] = ["ann", "bo", "cy"];
-
-fn golden() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-struct World {
-    runtime: tokio::runtime::Runtime,
-    engine: Arc<Engine>,
-    services: Services,
-}
-
-impl World {
-    fn open(dir: &Path) -> Self {
-        let create =
-            NewDirectory { id: [1; 16], fingerprint_key: KEY, attributes: vec![("clock".into(), "manual".into())] };
-        let files = FileOptions {
-            segment_size: 16 << 10,
-            create: Some(create),
-            workers: Workers::Caller,
-            ..FileOptions::default()
-        };
-        let store = Arc::new(FileStore::open(dir, files).unwrap());
-        let history = History::open(history::Options {
-            dir: dir.join("history"),
-            directory_id: [1; 16],
-            fingerprint_key: KEY,
-            ..history::Options::default()
-        });
-        let history = history.unwrap();
-        let clock = |floor| Ok(Clock::Manual(ManualClock::start(NOON * 1_000_000, floor)));
-        let options = Options {
-            archive: Some(Arc::new(OnDisk(history.clone()))),
-            background: false,
-            workers: Workers::Caller,
-            ..Options::default()
-        };
-        let (engine, _) = Engine::open(store, KEY, clock, options).unwrap();
-        let slot = EngineSlot::new();
-        slot.fill(Arc::clone(&engine), history);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { runtime, engine, services: Services::new(Arc::new(slot)) }
-    }
-
-    /// The answer to a call. Whatever it waits for is made durable meanwhile.
-    fn told<T>(&self, call: impl Future<Output = Result<Response<T>, tonic::Status>>) -> T {
-        let committed = async {
-            loop {
-                self.engine.journal().commit();
-                tokio::task::yield_now().await;
-            }
-        };
-        let told = self.runtime.block_on(async {
-            tokio::select! { biased; told = call => told, () = committed => unreachable!("it never ends") }
-        });
-        told.unwrap().into_inner()
-    }
-
-    /// A line for each merchant: what it is worth.
-    fn books(&self) -> String {
-        let mut books = String::from("merchant guarantee frozen releasing available pending debt profit entries\n");
-        for merchant in MERCHANTS {
-            let asked = v1::GetMarginRequest { merchant_id: merchant.into(), as_of: None };
-            let margin = self.told(self.services.get_margin(Request::new(asked)));
-            let v1::GetMarginResponse { guarantee, frozen, releasing_total, available, pending_total, debt, .. } =
-                &margin;
-            let (profit, entries) = (&margin.historical_profit, margin.entries);
-            writeln!(
-                books,
-                "{merchant} {guarantee} {frozen} {releasing_total} {available} {pending_total} {debt} {profit} {entries}"
-            )
-            .unwrap();
-        }
-        books
-    }
-}
 
 macro_rules! call {
     ($world:ident.$method:ident($message:ident { $($field:ident: $value:expr),* $(,)? })) => {
@@ -206,23 +118,10 @@ fn policy(world: &World) -> v1::Policy {
     v1::Policy { base_multiple: 2, ..told.policy.unwrap().policy.unwrap() }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn write() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let world = World::open(&data);
+    let world = World::open(&data).unwrap();
     live(&world);
     let books = world.books();
     world.engine.close().unwrap();
@@ -254,7 +153,7 @@ fn what_earlier_releases_have_written_is_opened() {
                 fs::remove_dir_all(data.join("checkpoints")).unwrap();
                 fs::remove_dir_all(data.join("history")).unwrap();
             }
-            let world = World::open(&data);
+            let world = World::open(&data).unwrap();
             let books = world.books();
             assert_eq!(books, fs::read_to_string(kept.join("books.txt")).unwrap(), "{}, {round}", kept.display());
             // What was decided then is known.

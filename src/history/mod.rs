@@ -13,6 +13,7 @@ mod error;
 mod filler;
 mod ids;
 mod keys;
+mod manifest;
 mod pace;
 mod pack;
 mod part;

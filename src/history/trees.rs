@@ -15,7 +15,7 @@ use fjall::{
 };
 use prost::Message as _;
 
-use super::{HistoryError, Options, check, keys, removal::Removal};
+use super::{HistoryError, Options, check, keys, manifest, removal::Removal};
 use crate::{journal::Lsn, proto::journal::HistoryLedger};
 
 /// The version of the format of all rows; another one is built anew.
@@ -178,6 +178,7 @@ impl Trees {
     }
 
     fn open_all(options: &Options) -> Result<Self, HistoryError> {
+        manifest::check(&folder(&options.dir))?;
         let db = Database::builder(folder(&options.dir))
             .cache_size(options.cache_bytes)
             .max_journaling_size(STORE_JOURNAL)
@@ -278,6 +279,6 @@ fn damaged_if_unreadable(error: fjall::Error) -> HistoryError {
     }
 }
 
-fn failed(path: &Path, error: &io::Error) -> HistoryError {
+pub(super) fn failed(path: &Path, error: &io::Error) -> HistoryError {
     HistoryError::Store(format!("{}: {error}", path.display()))
 }

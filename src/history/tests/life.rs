@@ -10,6 +10,7 @@ use super::{
     super::{
         Clock, Entry, History, HistoryError, Options, Order, Position, Wanted, ids,
         keys::{self, Tree},
+        manifest,
         trees::Trees,
     },
     append, caught_up, filled, filled_by, journal_of, open_journal, options, wait,
@@ -249,6 +250,32 @@ fn damage_in_any_file_is_noticed_or_does_no_harm() {
         fs::remove_dir_all(&place).unwrap();
     }
     assert!(noticed > 0, "no file with rows was damaged");
+}
+
+/// The store would end the process over it.
+#[test]
+fn a_manifest_that_is_not_as_it_was_written_costs_the_history_only() {
+    let (dir, world, journal) = begin(48, 50);
+    filled(dir.path(), &journal).stop();
+    let database = dir.path().join("history/db");
+    manifest::check(&database).unwrap();
+    let tree = database.join("keyspaces/1");
+    let current = tree.join("current");
+    let manifest = tree.join(format!("v{}", fs::read(&current).unwrap()[0]));
+    for file in [current, manifest] {
+        let whole = fs::read(&file).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x20;
+            fs::write(&file, bytes).unwrap();
+            assert!(matches!(manifest::check(&database), Err(HistoryError::Damaged(_))), "{at} of {}", file.display());
+        }
+        for len in 0..whole.len() {
+            fs::write(&file, &whole[..len]).unwrap();
+            assert!(matches!(manifest::check(&database), Err(HistoryError::Damaged(_))), "{len} of {}", file.display());
+        }
+    }
+    check(&filled(dir.path(), &journal), &world);
 }
 
 fn copy(from: &Path, to: &Path) {
