@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tplus::{
-    domain::{Limits, Money, Policy, Timestamp},
+    domain::{self, Limits, Money, Timestamp},
     grpc::convert,
     proto::v1::*,
 };
@@ -184,7 +184,7 @@ async fn what_is_wrong_is_named_by_its_place() {
 #[tokio::test]
 async fn what_the_rules_refuse() {
     let limits = Limits { open_releases: 1, imported_orders: 1, ..Limits::default() };
-    let policy = Policy { max_guarantee: Some(Money::from_dollars(399)), ..Policy::default() };
+    let policy = domain::Policy { max_guarantee: Some(Money::from_dollars(399)), ..domain::Policy::default() };
     let server = start_server_with(Setup { limits, policy, ..Setup::default() }).await;
     let call = everything(&server);
     let said = "FAILED_PRECONDITION GUARANTEE_ABOVE_MAXIMUM field=guarantee maximum:399.00";
@@ -229,4 +229,29 @@ async fn the_largest_import_fits() {
     assert!(call.send(&server).await.unwrap().replayed);
     let known = server.classify(order(&"m".repeat(64), &long(9_999), "999999999999.99")).await.unwrap();
     assert!(known.replayed);
+}
+
+/// The calendar that is announced begins its days later, so that by it the instant lies in the day before.
+#[tokio::test]
+async fn a_calendar_that_is_only_announced_moves_no_day_of_completion() {
+    let server = start_server().await;
+    let midnight = server.noon.before(hours(12));
+    let published = server.policies().get_policy(GetPolicyRequest::default()).await.unwrap().into_inner();
+    let eight = prost_types::Duration { seconds: 8 * 3_600, nanos: 0 };
+    let policy = Policy { day_start: Some(eight), ..published.policy.unwrap().policy.unwrap() };
+    let announcement = SetPolicyRequest {
+        request_id: "later".into(),
+        policy: Some(policy),
+        effective_at: at(midnight.after(hours(24))),
+        reason: "a day begins when somebody is up".into(),
+        ..SetPolicyRequest::default()
+    };
+    server.policies().set_policy(announcement).await.unwrap();
+    let call = ImportMerchantRequest {
+        pending: vec![pending("7", 3, midnight.after(hours(7 * 24)))],
+        ..import("m", "i", "0", "0")
+    };
+    server.merchants().import_merchant(call).await.unwrap();
+    let margin = server.margin("m").await.unwrap();
+    assert_eq!(margin.pending[0].completed_day, at(midnight));
 }

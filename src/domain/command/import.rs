@@ -152,9 +152,12 @@ impl ImportMerchant {
         )
     }
 
+    /// Nobody says when their orders were completed: as many settlement days before as the cycle takes now, by the calendar of now, since dates
+    /// follow the calendar of the completion and not one that is in force by then.
     fn pending_on_days(&self, context: &Context<'_>) -> Vec<Pending> {
-        let days = |cycle| context.in_force().policy.days(cycle);
-        let day = |pending: &PendingToImport| context.policies.day_of(pending.settles_at).minus(days(pending.cycle));
+        let policy = &context.in_force().policy;
+        let day =
+            |pending: &PendingToImport| policy.calendar.day_of(pending.settles_at).minus(policy.days(pending.cycle));
         let on_day = |pending: &PendingToImport| {
             let PendingToImport { settles_at, cycle, orders, profit } = *pending;
             Pending { settles_at, day: day(pending), cycle, orders, profit }
