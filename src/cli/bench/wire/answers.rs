@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, fmt};
 
 use bytes::{Buf as _, BytesMut};
 use http::HeaderMap;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::super::load::PREFIX;
-use crate::grpc::convert::{code_name, reason};
+use crate::grpc::convert::{self, code_name, reason};
 
 /// Cuts messages out of frames, which may hold many of them or parts.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
 impl Refusal {
     /// What the trailers of a call say; nothing if it went well.
     pub(super) fn of(trailers: &HeaderMap) -> Option<Self> {
-        let status = Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("no status"));
+        let status = convert::status_in(trailers);
         if status.code() == Code::Ok {
             return None;
         }

@@ -74,6 +74,11 @@ pub fn too_late() -> Status {
     status(reason::DEADLINE_PASSED, message.to_owned(), info(reason::DEADLINE_PASSED, []))
 }
 
+/// What the trailers of a call say; one without a status is unknown.
+pub fn status_in(trailers: &http::HeaderMap) -> Status {
+    Status::from_header_map(trailers).unwrap_or_else(|| Status::unknown("no status"))
+}
+
 /// What a request is about, to be named where it is not there.
 #[derive(Clone, Copy, Default)]
 struct About<'a> {

@@ -118,7 +118,7 @@ reasons! {
     SLOW_WATCHER: Aborted,
     /// The history has not caught up within 5 seconds; how far it is is told. Wait as long as RetryInfo says.
     HISTORY_BEHIND: Unavailable,
-    /// The engine has as much in flight as it takes, or decides faster than the history can take it down; wait as long as RetryInfo says.
+    /// The engine has as much in flight as it takes, the connection has its share of it, or decides faster than the history can take it down; wait as long as RetryInfo says.
     OVERLOADED: ResourceExhausted,
     /// The deadline of the call had passed before it was looked at: nothing was decided.
     DEADLINE_PASSED: DeadlineExceeded,
