@@ -286,3 +286,31 @@ async fn who_does_not_read_is_slowed_down_and_keeps_nobody_from_the_engine() {
     let calendar = Policy::default().calendar;
     assert_eq!(instant(settles), calendar.start_of(calendar.day_of(server.noon).plus(7)));
 }
+
+/// A chunk that waits for room behind a slow disk, and whoever sent it has gone.
+#[tokio::test]
+async fn a_stream_that_is_given_up_decides_no_chunk_that_still_waited() {
+    let setup = Setup { max_in_flight: 2, ..Setup::default() };
+    let faults = Arc::clone(&setup.faults);
+    let server = start_server_with(setup).await;
+    faults.hold(Half::Sync);
+    let mut first = Stream::open(&server).await;
+    first.send(1, vec![completed("m", "a", "1"), completed("m", "b", "1")]).await;
+    let held = Arc::clone(&faults);
+    tokio::task::spawn_blocking(move || held.wait_held(Half::Sync)).await.unwrap();
+    let second = Stream::open(&server).await;
+    second.send(1, vec![completed("m", "c", "1"), completed("m", "d", "1")]).await;
+    // It is there and waits by the time that something is answered that came behind it on the same connection.
+    for _ in 0..10 {
+        server.orders().get_order(GetOrderRequest::default()).await.unwrap_err();
+    }
+    drop(second);
+    for _ in 0..10 {
+        server.orders().get_order(GetOrderRequest::default()).await.unwrap_err();
+    }
+    faults.release(Half::Sync);
+    assert_eq!(first.next().await.unwrap().unwrap().1.len(), 2);
+    first.send(2, vec![completed("m", "e", "1")]).await;
+    assert_eq!(first.next().await.unwrap().unwrap().1.len(), 1);
+    assert!(!server.classify(order("m", "c", "1")).await.unwrap().replayed, "it was decided for nobody");
+}

@@ -125,8 +125,8 @@ pub(super) fn answers(
     let (answers, told) = mpsc::channel(DEPTH);
     let (read, groups) = mpsc::channel(READ_AHEAD);
     let (decide, decided) = mpsc::channel(DEPTH);
+    deciders.spawn(decide_groups(Arc::clone(&engine), groups, decide, answers.clone()));
     tokio::spawn(take(chunks, draining, answers, read));
-    deciders.spawn(decide_groups(Arc::clone(&engine), groups, decide));
     tokio::spawn(answer(engine, decided));
     Answers { groups: told, group: Vec::new().into_iter() }
 }
@@ -183,10 +183,15 @@ async fn group(
     }
 }
 
-/// Decides on one group after the other.
-async fn decide_groups(engine: Arc<Engine>, mut groups: mpsc::Receiver<Group>, decided: mpsc::Sender<Decided>) {
+/// Decides on one group after the other, as long as somebody listens.
+async fn decide_groups(
+    engine: Arc<Engine>,
+    mut groups: mpsc::Receiver<Group>,
+    decided: mpsc::Sender<Decided>,
+    listener: mpsc::Sender<Vec<Answer>>,
+) {
     while let Some(group) = groups.recv().await {
-        let group = decide_group(&engine, group).await;
+        let Some(group) = decide_group(&engine, group, &listener).await else { return };
         let ended = group.end.is_some();
         if decided.send(group).await.is_err() || ended {
             return;
@@ -194,7 +199,12 @@ async fn decide_groups(engine: Arc<Engine>, mut groups: mpsc::Receiver<Group>, d
     }
 }
 
-async fn decide_group(engine: &Engine, Group { seat, chunks, end }: Group) -> Decided {
+/// None, if nobody listens any more by the time that there is room.
+async fn decide_group(
+    engine: &Engine,
+    Group { seat, chunks, end }: Group,
+    listener: &mpsc::Sender<Vec<Answer>>,
+) -> Option<Decided> {
     let mut decided = Decided { seat, results: Vec::with_capacity(chunks.len()), room: None, end };
     let mut sensible = Vec::with_capacity(chunks.len());
     for chunk in chunks {
@@ -210,12 +220,17 @@ async fn decide_group(engine: &Engine, Group { seat, chunks, end }: Group) -> De
         }
     }
     if sensible.is_empty() {
-        return decided;
+        return Some(decided);
     }
-    let mut room = match engine.room_for(sensible.iter().map(|(chunk, _)| chunk.count()).sum()).await {
+    let room = tokio::select! {
+        biased;
+        () = listener.closed() => return None,
+        room = engine.room_for(sensible.iter().map(|(chunk, _)| chunk.count()).sum()) => room,
+    };
+    let mut room = match room {
         Ok(room) => room,
         Err(why) => {
-            return Decided { results: Vec::new(), end: Some(convert::failed(why)), ..decided };
+            return Some(Decided { results: Vec::new(), end: Some(convert::failed(why)), ..decided });
         }
     };
     if sensible.len() > 1
@@ -227,7 +242,7 @@ async fn decide_group(engine: &Engine, Group { seat, chunks, end }: Group) -> De
             decide_chunk(engine, chunk, &manner, &mut room, results).await;
         }
     }
-    Decided { room: Some(room), ..decided }
+    Some(Decided { room: Some(room), ..decided })
 }
 
 /// Decides on the orders of several small chunks in one go.
