@@ -25,6 +25,10 @@ use model::{
 use partition::{Background, Partition};
 use proptest::prelude::*;
 
+/// As the program: a storm asks for memory for most of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Follows a trace; when that fails, with as few of its steps as still make it fail.
 fn follow_or_cut_down(trace: &Trace) {
     let fails = |trace: &Trace| std::panic::catch_unwind(|| follow(trace)).is_err();
