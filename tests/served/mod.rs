@@ -65,10 +65,20 @@ impl Server {
         }
     }
 
-    /// Stops it where it is, and lets it go on.
+    /// Stops it where it is, or lets it go on.
     pub fn suspend(&self, suspended: bool) {
         let signal = if suspended { Signal::STOP } else { Signal::CONT };
         rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it is stopped, all of it.
+    pub fn is_suspended(&self) -> bool {
+        let state = |task: &Path| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").map(|(_, fields)| fields.starts_with('T'))
+        };
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        tasks.map(|task| state(&task.unwrap().path())).all(|stopped| stopped == Some(true))
     }
 
     /// The memory that it has, in bytes.
