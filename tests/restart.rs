@@ -17,7 +17,7 @@
 mod served;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     hash::{BuildHasher as _, RandomState},
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Holds the server to everything that was answered; requests before `settled` by a sample only.
+    /// Holds the server to everything that was answered; requests before `settled`, and whom only they are about, by a sample.
     async fn audit(&mut self, address: &str, settled: u64) {
         let to = Calls::to(address);
         let now = to.clock().await.unwrap();
@@ -180,11 +180,13 @@ impl World {
             ledger.sent.len() as u64
         };
         let sample: Vec<u64> = (0..SAMPLE.min(settled)).map(|_| self.random.below(settled)).collect();
-        for number in sample.into_iter().chain(settled..count) {
-            self.hold_to(&to, usize::try_from(number).unwrap()).await;
+        let numbers = sample.into_iter().chain(settled..count).map(|number| usize::try_from(number).unwrap());
+        let numbers: Vec<usize> = numbers.collect();
+        for number in &numbers {
+            self.hold_to(&to, *number).await;
         }
-        let opened = self.ledger.lock().unwrap().opened();
-        for merchant in opened {
+        let merchants = self.ledger.lock().unwrap().merchants(&numbers);
+        for merchant in merchants {
             let margin = to.margin(&merchant).await.unwrap();
             let ledger = self.ledger.lock().unwrap();
             ledger.check_margin(&merchant, &margin);
@@ -363,6 +365,8 @@ fn gone(status: &Status) -> Option<()> {
 #[derive(Default)]
 struct Ledger {
     sent: Vec<Sent>,
+    /// Which of it is about whom.
+    about: BTreeMap<String, Vec<usize>>,
     /// Merchants whose import was answered.
     imported: Vec<String>,
     /// The latest time that was ever given out, in microseconds.
@@ -380,8 +384,10 @@ struct Sent {
 
 impl Ledger {
     fn sending(&mut self, request: Request) -> usize {
+        let number = self.sent.len();
+        self.about.entry(request.merchant().to_owned()).or_default().push(number);
         self.sent.push(Sent { request, answer: None, refused: false });
-        self.sent.len() - 1
+        number
     }
 
     fn answered(&mut self, number: usize, answer: Answer) {
@@ -397,20 +403,14 @@ impl Ledger {
         self.latest = self.latest.max(now);
     }
 
-    fn opened(&self) -> Vec<String> {
-        let mut merchants: Vec<String> = self
-            .sent
-            .iter()
-            .filter(|sent| sent.answer.is_some())
-            .map(|sent| sent.request.merchant().to_owned())
-            .collect();
-        merchants.sort();
-        merchants.dedup();
-        merchants
+    /// Whom these requests are about, as far as they were answered.
+    fn merchants(&self, numbers: &[usize]) -> BTreeSet<String> {
+        let answered = numbers.iter().map(|number| &self.sent[*number]).filter(|sent| sent.answer.is_some());
+        answered.map(|sent| sent.request.merchant().to_owned()).collect()
     }
 
     fn answers<'a>(&'a self, merchant: &'a str) -> impl Iterator<Item = (&'a Request, &'a Answer)> {
-        let of_it = self.sent.iter().filter(move |sent| sent.request.merchant() == merchant);
+        let of_it = self.about.get(merchant).into_iter().flatten().map(|number| &self.sent[*number]);
         of_it.filter_map(|sent| Some((&sent.request, sent.answer.as_ref()?)))
     }
 
