@@ -20,7 +20,6 @@ use std::{
 };
 
 use http::HeaderMap;
-
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -109,7 +108,9 @@ where
 /// How long a call may take, as [gRPC says it](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): at most eight digits, and a unit.
 fn time_allowed(headers: &HeaderMap) -> Option<Duration> {
     let (digits, unit) = headers.get("grpc-timeout")?.as_bytes().split_last_chunk::<1>()?;
-    let count: u64 = str::from_utf8(digits).ok().filter(|digits| digits.len() <= 8)?.parse().ok()?;
+    // A sign would be parsed as well.
+    let number = str::from_utf8(digits).ok().filter(|_| digits.len() <= 8 && digits.iter().all(u8::is_ascii_digit))?;
+    let count: u64 = number.parse().ok()?;
     Some(match unit {
         b"H" => Duration::from_secs(count * 3_600),
         b"M" => Duration::from_secs(count * 60),
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(read("30S"), Some(seconds(30)));
         assert_eq!([read("1500m"), read("1500000u")], [Some(Duration::from_millis(1_500)); 2]);
         assert_eq!(read("1n"), Some(Duration::from_nanos(1)));
-        for none in ["", "S", "1", "1s", "123456789S", "-1S", "1.5S", " 1S"] {
+        for none in ["", "S", "1", "1s", "123456789S", "-1S", "+1S", "1.5S", " 1S"] {
             assert_eq!(read(none), None, "{none:?}");
         }
         assert_eq!(time_allowed(&HeaderMap::new()), None);
