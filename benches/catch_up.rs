@@ -192,10 +192,10 @@ fn make(dir: &Path, orders: u64) {
         submit(&engine, &request(merchant, command));
         if (number + 1) % (orders / DAYS) == 0 {
             now = now.after(DAY);
-            runtime.block_on(engine.advance_clock(now)).expect("moved");
+            runtime.block_on(engine.advance_clock(now, "")).expect("moved");
         } else if number % 1_000 == 0 {
             now = now.after(Duration::from_millis(4));
-            runtime.block_on(engine.advance_clock(now)).expect("moved");
+            runtime.block_on(engine.advance_clock(now, "")).expect("moved");
         }
     }
     engine.close().expect("closed");

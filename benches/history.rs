@@ -129,7 +129,7 @@ fn fill(dir: &Path, orders: u64) {
         submit(&engine, &order(merchant, number));
         if (number + 1) % (orders / DAYS) == 0 {
             now = now.after(DAY);
-            runtime.block_on(engine.advance_clock(now)).expect("moved");
+            runtime.block_on(engine.advance_clock(now, "")).expect("moved");
             let lag = engine.journal().durable().get() - history.applied().get();
             println!("{} orders, {:.0} s, history {lag} records behind", number + 1, began.elapsed().as_secs_f64());
         }

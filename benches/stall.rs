@@ -35,7 +35,7 @@ fn main() {
     let due = START.after(Duration::from_secs(7 * 24 * 3600 + 1));
     let began = Instant::now();
     let before = engine.journal().last().get();
-    runtime.block_on(engine.advance_clock(due)).expect("advanced");
+    runtime.block_on(engine.advance_clock(due, "")).expect("advanced");
     let mut busy = Vec::new();
     while engine.stats().due_lag > Duration::ZERO {
         busy.push(timed(&runtime, &engine, merchants + 10_000 + busy.len() as u64));

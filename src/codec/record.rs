@@ -12,9 +12,9 @@ use crate::{
     },
 };
 
-/// The longest record of an order without its caller: two ids of 64 bytes, and no number of more than 10; and some more, since whatever is
+/// The longest record of an order: a caller, two ids of 64 bytes, and no number of more than 10; and some more, since whatever is
 /// written may begin with bytes that do not count.
-const MOST: usize = 512;
+const MOST: usize = 512 + OrderRecord::LONGEST_CALLER;
 
 /// Where the record of an order is put together.
 pub(crate) struct OrderRecord {
@@ -48,6 +48,9 @@ impl Written {
 }
 
 impl OrderRecord {
+    /// The longest name of a caller that there is place for, in bytes.
+    pub(crate) const LONGEST_CALLER: usize = 256;
+
     /// An empty one. To be used for one order after the other.
     pub(crate) const fn new() -> Self {
         let none = Written::NOTHING;
@@ -62,9 +65,10 @@ impl OrderRecord {
         }
     }
 
-    /// Puts the record of an order together that stands alone and that nobody named as his.
+    /// Puts the record of an order together that stands alone. The caller is empty if nobody was asked who he is.
     pub(crate) fn put(
         &mut self,
+        caller: &str,
         (merchant, order_id): (&MerchantId, &OrderId),
         (price, profit): (Money, Money),
         verdict: &Verdict,
@@ -84,6 +88,9 @@ impl OrderRecord {
         page.text(1, merchant.as_bytes());
         // Record
         page.length(3, MOST);
+        if !caller.is_empty() {
+            page.text(2, caller.as_bytes());
+        }
         page.time(1, recorded_at, &mut self.recorded_at);
     }
 
@@ -401,31 +408,44 @@ mod tests {
         )
     }
 
-    fn put(record: &mut OrderRecord, merchant: &str, order: &OrderClassified, times: (Timestamp, Timestamp)) {
-        record.put((&id(merchant), &order.order_id), (order.price, order.profit), &order.verdict(), times);
+    fn put(
+        record: &mut OrderRecord,
+        caller: &str,
+        merchant: &str,
+        order: &OrderClassified,
+        times: (Timestamp, Timestamp),
+    ) {
+        record.put(caller, (&id(merchant), &order.order_id), (order.price, order.profit), &order.verdict(), times);
+    }
+
+    /// Up to the longest there is.
+    fn caller() -> impl Strategy<Value = String> {
+        prop_oneof![Just(String::new()), "[ -~]{1,64}", "[ -~]{256}", "\\PC{1,64}"]
     }
 
     proptest! {
         #[test]
         fn the_bytes_are_those_of_the_messages(
-            orders in prop::collection::vec((ID, order(), time(), time()), 1..8),
+            orders in prop::collection::vec((caller(), ID, order(), time(), time()), 1..8),
         ) {
             let mut by_hand = OrderRecord::new();
-            for (merchant, order, effective_at, recorded_at) in orders {
-                put(&mut by_hand, &merchant, &order, (effective_at, recorded_at));
+            for (caller, merchant, order, effective_at, recorded_at) in orders {
+                put(&mut by_hand, &caller, &merchant, &order, (effective_at, recorded_at));
                 let fact = encode_event(&Event { effective_at, fact: order.into() });
                 prop_assert_eq!(by_hand.fact(), fact.encode_to_vec());
                 let body = Body::Merchant(MerchantFacts { merchant_id: merchant, facts: vec![fact] });
-                let record = Record { recorded_at: recorded_at.micros(), caller: String::new(), body: Some(body) };
+                let record = Record { recorded_at: recorded_at.micros(), caller, body: Some(body) };
                 prop_assert_eq!(by_hand.record(), record.encode_to_vec());
             }
         }
 
         #[test]
-        fn what_was_written_is_read(merchant in ID, order in order(), effective_at: i64, recorded_at: i64) {
+        fn what_was_written_is_read(
+            caller in caller(), merchant in ID, order in order(), effective_at: i64, recorded_at: i64,
+        ) {
             let (effective_at, recorded_at) = (Timestamp::from_micros(effective_at), Timestamp::from_micros(recorded_at));
             let mut written = OrderRecord::new();
-            put(&mut written, &merchant, &order, (effective_at, recorded_at));
+            put(&mut written, &caller, &merchant, &order, (effective_at, recorded_at));
             let read = read_order(written.record()).unwrap();
             prop_assert_eq!((read.merchant.as_str(), read.order, read.effective_at), (&*merchant, order, effective_at));
             prop_assert_eq!(read.fact, written.fact());
@@ -438,7 +458,7 @@ mod tests {
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 0..4),
         ) {
             let mut written = OrderRecord::new();
-            put(&mut written, "m-1", &order, (Timestamp::from_micros(7), Timestamp::from_micros(8)));
+            put(&mut written, "sub:a", "m-1", &order, (Timestamp::from_micros(7), Timestamp::from_micros(8)));
             let mut bytes = written.record().to_vec();
             for (place, byte, change) in changes {
                 let at = place.index(bytes.len() + 1);

@@ -203,7 +203,7 @@ pub struct Request<C> {
     pub merchant: MerchantId,
     /// What is asked for.
     pub command: C,
-    /// Who asks; empty while nobody is authenticated.
+    /// Who asks; empty, if nobody was asked who he is.
     pub caller: String,
     /// Decide, but change and remember nothing.
     pub validate_only: bool,
@@ -348,11 +348,11 @@ impl Engine {
         self.time.clock().mode()
     }
 
-    /// Moves the manual clock forward; commands in flight come before it.
+    /// Moves the manual clock forward, as the caller wants it (empty, if nobody was asked who he is); commands in flight come before it.
     ///
     /// # Errors
     /// When the clock is not manual, the instant has passed or lies after [`Timestamp::MAX`], or the journal takes no more.
-    pub async fn advance_clock(&self, to: Timestamp) -> Result<Timestamp, EngineError> {
+    pub async fn advance_clock(&self, to: Timestamp, caller: &str) -> Result<Timestamp, EngineError> {
         if self.clock_mode() == Mode::System {
             return Err(Rejection::ClockNotManual.into());
         }
@@ -360,7 +360,7 @@ impl Engine {
             let reason = format!("has to be at most {}", Timestamp::MAX);
             return Err(Rejection::Invalid { field: "to", reason }.into());
         }
-        let given = match self.time.advance(to, &self.journal)? {
+        let given = match self.time.advance(to, caller, &self.journal)? {
             Advance::Done(given) => given,
             Advance::Backwards(given) => {
                 self.journal.wait_durable(given.rests_on).await?;

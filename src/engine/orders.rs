@@ -40,7 +40,7 @@ pub struct Order {
 /// How to treat orders: see [`Request`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
-    /// Who asks; empty while nobody is authenticated.
+    /// Who asks; empty, if nobody was asked who he is.
     pub caller: String,
     /// Decide, but change and remember nothing.
     pub validate_only: bool,
@@ -133,7 +133,7 @@ impl Engine {
 
     /// Decides on orders up to the first that has to be left to `submit`. Answers how many.
     fn run(&self, orders: &[Order], manner: &Manner, tell: &mut dyn FnMut(Told<'_>)) -> (usize, Lsn) {
-        if manner.validate_only || !manner.caller.is_empty() {
+        if manner.validate_only || manner.caller.len() > OrderRecord::LONGEST_CALLER {
             return (0, Lsn::ZERO);
         }
         let mut looks: Vec<_> = orders.iter().map(|order| Look::at(self, order)).collect();
@@ -149,7 +149,7 @@ impl Engine {
             engine: self,
             policies: &policies,
             context: Context { now, policies: &policies.timeline, limits: self.limits, subject: None },
-            not_after: manner.not_after,
+            manner,
             recent,
             journal,
             record: OrderRecord::new(),
@@ -231,7 +231,7 @@ struct Run<'a> {
     engine: &'a Engine,
     policies: &'a Policies,
     context: Context<'a>,
-    not_after: Option<Timestamp>,
+    manner: &'a Manner,
     recent: MutexGuard<'a, Recent>,
     journal: Appender<'a>,
     record: OrderRecord,
@@ -256,7 +256,7 @@ impl Run<'_> {
             }
             Err(error) => return Some(Err(error.into())),
         }
-        if let Err(expired) = check_not_after(self.not_after, self.context.now) {
+        if let Err(expired) = check_not_after(self.manner.not_after, self.context.now) {
             return Some(Err(expired.into()));
         }
         if let Some(cell) = cell {
@@ -281,7 +281,13 @@ impl Run<'_> {
         };
         let terms = command.terms(&verdict);
         let times = (effective_at, self.context.now);
-        self.record.put((merchant, command.order_id()), (terms.price, terms.profit), &verdict, times);
+        self.record.put(
+            &self.manner.caller,
+            (merchant, command.order_id()),
+            (terms.price, terms.profit),
+            &verdict,
+            times,
+        );
         let lsn = match self.journal.append(self.record.record()) {
             Ok(lsn) => lsn,
             Err(error) => return Some(Err(error.into())),

@@ -101,7 +101,7 @@ impl Drop for Barrier<'_> {
 pub struct PolicyRequest {
     /// What is asked for.
     pub set: SetPolicy,
-    /// Who asks; empty while nobody is authenticated.
+    /// Who asks; empty, if nobody was asked who he is.
     pub caller: String,
     /// Decide, but change and remember nothing.
     pub validate_only: bool,
@@ -235,7 +235,7 @@ mod tests {
             Request { merchant, command: order, caller: String::new(), validate_only: false, not_after: None };
         wait(engine.execute(request)).unwrap();
         // Nine days later at 03:00; by the calendar in force the day of the order is kept until 08:00.
-        wait(engine.advance_clock(Timestamp::parse("2026-03-10T03:00:00Z").unwrap())).unwrap();
+        wait(engine.advance_clock(Timestamp::parse("2026-03-10T03:00:00Z").unwrap(), "")).unwrap();
         let settle = || (0..100).take_while(|_| engine.run_due().unwrap() > 0).count();
         assert!(settle() < 100, "before the announcement");
         let announced = wait(engine.set_policy(&set("s", Duration::ZERO))).unwrap();

@@ -237,7 +237,7 @@ impl State {
         let time = Time::new(clock, until);
         // A manual clock that begins, or that begins later than it stood.
         if time.clock().mode() == Mode::Manual && time.peek() > until {
-            time.record_advance(time.peek(), &journal)?;
+            time.record_advance(time.peek(), "", &journal)?;
         }
         let policies = policies_in_force(self.policies, options.policy, &time, &journal)?;
         let hasher = self.merchants.hasher().clone();

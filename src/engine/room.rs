@@ -10,7 +10,7 @@ use crate::journal::Lsn;
 /// How often who waits looks whether it still has to.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// More bytes than the record of most commands has.
-const LARGE_RECORD: usize = 640;
+const LARGE_RECORD: usize = 896;
 
 /// Room for commands in the engine, given back when it is dropped.
 #[must_use = "room that is dropped is given back"]

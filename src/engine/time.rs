@@ -133,14 +133,14 @@ impl Time {
     }
 
     /// Moves the clock, which has to be manual, when no command is in flight.
-    pub(super) fn advance(&self, to: Timestamp, journal: &Journal) -> Result<Advance, AppendError> {
+    pub(super) fn advance(&self, to: Timestamp, caller: &str, journal: &Journal) -> Result<Advance, AppendError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let now = self.peek();
         if to < now {
             return Ok(Advance::Backwards(self.given(now.micros())));
         }
         if to > now {
-            self.record_advance(to, journal)?;
+            self.record_advance(to, caller, journal)?;
             // Cannot fail: it is manual, and nobody else moves it while the gate is held.
             self.clock.advance(to.micros()).unwrap_or_default();
         }
@@ -148,9 +148,9 @@ impl Time {
     }
 
     /// Records where the manual clock stands.
-    pub(super) fn record_advance(&self, to: Timestamp, journal: &Journal) -> Result<(), AppendError> {
+    pub(super) fn record_advance(&self, to: Timestamp, caller: &str, journal: &Journal) -> Result<(), AppendError> {
         let _leasing = self.leasing();
-        let lsn = append(journal, to, "", Body::ClockAdvanced(ClockAdvanced { to: to.micros() }))?;
+        let lsn = append(journal, to, caller, Body::ClockAdvanced(ClockAdvanced { to: to.micros() }))?;
         self.store(to, lsn);
         Ok(())
     }

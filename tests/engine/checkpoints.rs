@@ -56,7 +56,7 @@ fn under_fire(engine: &Arc<Engine>) {
                     }
                     if thread == 0 && n % 100 == 99 {
                         let now = engine.read_margin(&id(&merchant)).result.unwrap().as_of;
-                        wait(engine.advance_clock(now.after(HOUR * 18))).unwrap();
+                        wait(engine.advance_clock(now.after(HOUR * 18), "")).unwrap();
                         engine.run_due().unwrap();
                     }
                 }

@@ -79,8 +79,8 @@ fn an_advance_of_the_clock_waits_and_so_does_everything_after_it() {
     let engine = &rig.engine;
     rig.faults().hold(Half::Sync);
     let to = NOON.after(HOUR);
-    let advanced = Begun::held("an advance", engine.advance_clock(to));
-    let again = Begun::held("an advance to the same time", engine.advance_clock(to));
+    let advanced = Begun::held("an advance", engine.advance_clock(to, ""));
+    let again = Begun::held("an advance to the same time", engine.advance_clock(to, ""));
     let now = Begun::held("the time", engine.now());
     let margin = Begun::held("a read", rig.read("m"));
     let replay = Begun::held("a replay", engine.execute(order("m", "o", 1)));
@@ -132,9 +132,9 @@ fn an_advance_that_failed_is_not_told_either() {
     let rig = Rig::manual(&MemoryStore::new(), quiet());
     rig.execute(order("m", "o", 1)).unwrap();
     rig.faults().fail(Half::Sync, 1);
-    unavailable("an advance", wait(rig.engine.advance_clock(NOON.after(HOUR))));
+    unavailable("an advance", wait(rig.engine.advance_clock(NOON.after(HOUR), "")));
     unavailable("the time", wait(rig.engine.now()));
-    unavailable("the same advance", wait(rig.engine.advance_clock(NOON.after(HOUR))));
+    unavailable("the same advance", wait(rig.engine.advance_clock(NOON.after(HOUR), "")));
     unavailable("a read", wait(rig.read("m")));
     unavailable("a replay", rig.execute(order("m", "o", 1)));
 }
@@ -181,7 +181,7 @@ fn wherever_it_crashes_what_was_answered_stands() {
             for n in 0..8_u32 {
                 let answer = rig.execute(order("m", &format!("o{n}"), 1_00));
                 answered.extend(answer.ok().map(|answer| answer.fact));
-                let advanced = wait(rig.engine.advance_clock(NOON.after(DAY * (n + 1))));
+                let advanced = wait(rig.engine.advance_clock(NOON.after(DAY * (n + 1)), ""));
                 latest = advanced.ok().or(latest);
             }
             let recovered = Rig::manual(&rig.store.crash(unsynced), quiet());
@@ -225,6 +225,6 @@ fn an_engine_that_is_closed_takes_nothing_and_has_kept_everything() {
     rig.engine.close().unwrap();
     assert!(rig.engine.stats().journal_durable >= submitted.rests_on.get());
     unavailable("an order", rig.execute(order("m", "p", 1)));
-    unavailable("an advance", wait(rig.engine.advance_clock(NOON.after(HOUR))));
+    unavailable("an advance", wait(rig.engine.advance_clock(NOON.after(HOUR), "")));
     rig.engine.close().expect("a second time is one too many, and does no harm");
 }

@@ -24,9 +24,9 @@ fn it_goes_forward_alone_and_not_beyond_the_last_year() {
     rig.advance(NOON);
     assert_eq!(rig.last(), noon, "standing still is no fact");
     rig.advance(NOON.after(DAY));
-    let back = wait(rig.engine.advance_clock(NOON.after(DAY - MS)));
+    let back = wait(rig.engine.advance_clock(NOON.after(DAY - MS), ""));
     assert_eq!(back, Err(Rejection::ClockBackwards { now: NOON.after(DAY) }.into()));
-    let beyond = wait(rig.engine.advance_clock(Timestamp::MAX.after(MS)));
+    let beyond = wait(rig.engine.advance_clock(Timestamp::MAX.after(MS), ""));
     assert!(matches!(beyond, Err(EngineError::Rejected(Rejection::Invalid { field: "to", .. }))), "{beyond:?}");
     assert_eq!(rig.now(), NOON.after(DAY), "a refusal moves nothing");
     rig.advance(Timestamp::MAX);
@@ -39,7 +39,7 @@ fn it_goes_forward_alone_and_not_beyond_the_last_year() {
 fn a_clock_that_goes_by_itself_cannot_be_moved() {
     let rig = Rig::system(&MemoryStore::new(), &noon(), quiet());
     assert_eq!(rig.engine.clock_mode(), Mode::System);
-    assert_eq!(wait(rig.engine.advance_clock(NOON.after(DAY))), Err(Rejection::ClockNotManual.into()));
+    assert_eq!(wait(rig.engine.advance_clock(NOON.after(DAY), "")), Err(Rejection::ClockNotManual.into()));
     assert_eq!(rig.now(), NOON);
 }
 
@@ -84,7 +84,7 @@ fn an_advance_waits_for_a_command_in_flight() {
     let (in_flight, advancing) = (Arc::clone(&rig.engine), Arc::clone(&rig.engine));
     let command = spawn(move || in_flight.submit(&order("m", "o", 1)).result.map(|answer| answer.fact.completed_at));
     is_heard.recv().unwrap();
-    let advance = spawn(move || wait(advancing.advance_clock(NOON.after(DAY))));
+    let advance = spawn(move || wait(advancing.advance_clock(NOON.after(DAY), "")));
     for _ in 0..50 {
         std::thread::park_timeout(MS);
         assert!(!advance.ended(), "the advance overtook a command in flight");
@@ -143,7 +143,7 @@ fn an_advance_that_was_not_acknowledged_may_be_there_or_not() {
     for (unsynced, expected) in [(Unsynced::Dropped, NOON), (Unsynced::Kept, NOON.after(DAY))] {
         let rig = Rig::manual(&MemoryStore::new(), quiet());
         rig.faults().hold(Half::Sync);
-        let held = Begun::held("an advance", rig.engine.advance_clock(NOON.after(DAY)));
+        let held = Begun::held("an advance", rig.engine.advance_clock(NOON.after(DAY), ""));
         rig.faults().wait_held(Half::Sync);
         assert_eq!(Rig::manual(&rig.store.crash(unsynced), quiet()).now(), expected);
         drop(held);

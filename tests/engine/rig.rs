@@ -76,7 +76,7 @@ impl Rig {
     }
 
     pub(crate) fn advance(&self, to: Timestamp) {
-        assert_eq!(wait(self.engine.advance_clock(to)), Ok(to));
+        assert_eq!(wait(self.engine.advance_clock(to, "")), Ok(to));
     }
 
     /// Records everything that is due.

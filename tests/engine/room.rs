@@ -36,7 +36,7 @@ fn commands_are_refused_and_leave_no_trace() {
         read_only(rig.execute(order("m", "p", 1_00)));
         read_only(rig.execute(guarantee("m", "h", 5)));
         read_only(rig.execute(import("new", "i", 5)));
-        read_only(wait(rig.engine.advance_clock(NOON.after(HOUR))));
+        read_only(wait(rig.engine.advance_clock(NOON.after(HOUR), "")));
         assert!(rig.engine.stats().read_only);
     }
     assert_eq!((rig.margin("m"), rig.last(), rig.engine.stats().merchants), before);

@@ -18,8 +18,8 @@ fn a_refused_advance_tells_no_time_that_is_not_durable() {
     let rig = Rig::manual(&MemoryStore::new(), quiet());
     rig.faults().hold(Half::Sync);
     let to = NOON.after(HOUR);
-    let advanced = Begun::held("an advance", rig.engine.advance_clock(to));
-    let backwards = Begun::held("a refusal that tells the time", rig.engine.advance_clock(NOON));
+    let advanced = Begun::held("an advance", rig.engine.advance_clock(to, ""));
+    let backwards = Begun::held("a refusal that tells the time", rig.engine.advance_clock(NOON, ""));
     rig.faults().release(Half::Sync);
     assert_eq!(advanced.finish(), Ok(to));
     assert_eq!(backwards.finish(), Err(Rejection::ClockBackwards { now: to }.into()));
