@@ -1,6 +1,7 @@
 //! tplus: a settlement engine for marketplaces.
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod access;
 mod background;
 pub mod cli;
 pub mod clock;

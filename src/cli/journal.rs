@@ -107,7 +107,11 @@ fn print_records(dump: &Dump) -> Result<(), Failure> {
 }
 
 /// Reads and decodes the records from a position on. What the visitor cannot write ends the reading.
-fn read(dir: &Path, from: Lsn, mut visit: impl FnMut(Lsn, &Record) -> io::Result<()>) -> Result<(), Failure> {
+pub(super) fn read(
+    dir: &Path,
+    from: Lsn,
+    mut visit: impl FnMut(Lsn, &Record) -> io::Result<()>,
+) -> Result<(), Failure> {
     let mut output = Ok(());
     let read = inspect::read(dir, from, &mut |lsn, bytes| {
         let record = Record::decode(bytes).map_err(VisitError::new)?;

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod audit;
 mod bench;
 mod call;
 mod failure;
@@ -37,13 +38,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the engine over gRPC (the default).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Send the order lines of a CSV file to a server on the manual clock, as if time went by.
     Replay(Box<replay::Args>),
     /// Bring the merchants of a file, CSV or JSON lines, into a running server.
     Import(Box<import::Args>),
     /// Measure how many orders a server takes, how fast it answers, and what that costs.
     Bench(Box<bench::Args>),
+    /// Tell who did what, and who tried to.
+    Audit(audit::Args),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
 }
@@ -57,11 +60,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             return if usage.print().is_ok() { exit } else { Exit::Failed };
         }
     };
-    let ended = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let ended = match cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve))) {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Journal(args) => journal::run(&args),
     };
     match ended {

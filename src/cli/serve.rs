@@ -12,7 +12,8 @@ use super::{
     print,
 };
 use crate::{
-    config::{Config, LogConfig, LogFormat, ServeArgs, environment},
+    access::{Access, AuditLog},
+    config::{AccessConfig, Config, LogConfig, LogFormat, ServeArgs, environment},
     metrics::Metrics,
     server::{self, ServerOptions},
 };
@@ -29,6 +30,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         metrics_listen: config.metrics_listen,
         drain_deadline: config.server.drain_deadline,
         max_connections: config.server.max_connections,
+        tls: config.tls.clone(),
+        access: access(&config)?,
+        reflection: config.server.reflection,
         ..ServerOptions::default()
     };
     let metrics = Arc::new(Metrics::new());
@@ -39,6 +43,19 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         let shutdown = server::shutdown_signal().map_err(|error| Failure::new(Exit::Failed, error))?;
         Ok(server::serve(options, metrics, open, announce, shutdown).await?)
     })
+}
+
+/// Who may do what, and where it is written down that somebody may not.
+fn access(config: &Config) -> Result<Option<Arc<Access>>, Failure> {
+    let AccessConfig::Rules(rules) = &config.access else { return Ok(None) };
+    let audit = match &config.audit_log {
+        Some(path) => AuditLog::open(path).map_err(|error| {
+            Failure::new(Exit::Failed, error).during(format!("cannot write the audit log {}", path.display()))
+        })?,
+        None => AuditLog::default(),
+    };
+    let access = Access::open(rules.clone(), audit).map_err(|error| Failure::new(Exit::Usage, error))?;
+    Ok(Some(Arc::new(access)))
 }
 
 /// What happens goes to stderr: readable on a terminal, JSON lines elsewhere, unless the configuration says which.

@@ -33,6 +33,18 @@ pub struct ServeArgs {
     /// A TOML file with the rules that an empty data directory starts with [default: the published rules]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<String>,
+    /// Who may do what: a TOML file, or "anyone" [default: anyone, if only this machine can connect]
+    #[arg(long, value_name = "FILE")]
+    pub access: Option<String>,
+    /// The server's certificate, as PEM, for encrypted connections
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// The authorities of clients' certificates, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
     /// Who moves the engine's time: system or manual [default: system]
     #[arg(long, value_name = "MODE")]
     pub clock: Option<String>,
@@ -51,11 +63,17 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 34] = [
     "data_dir",
     "listen",
     "metrics_listen",
     "policy",
+    "access",
+    "audit_log",
+    "tls.cert",
+    "tls.key",
+    "tls.client_ca",
+    "tls.client_cert",
     "clock.mode",
     "clock.start",
     "clock.max_step",
@@ -76,6 +94,8 @@ const KEYS: [&str; 26] = [
     "limits.imported_orders",
     "server.drain_deadline",
     "server.max_connections",
+    "server.plaintext",
+    "server.reflection",
     "log.format",
     "log.filter",
 ];
@@ -94,6 +114,10 @@ impl ServeArgs {
             ("listen", "--listen", self.listen),
             ("metrics_listen", "--metrics-listen", self.metrics_listen),
             ("policy", "--policy", self.policy),
+            ("access", "--access", self.access),
+            ("tls.cert", "--tls-cert", self.tls_cert),
+            ("tls.key", "--tls-key", self.tls_key),
+            ("tls.client_ca", "--tls-client-ca", self.tls_client_ca),
             ("clock.mode", "--clock", self.clock),
             ("clock.start", "--clock-start", self.clock_start),
             ("clock.accept_gap", "--accept-clock-gap", self.accept_clock_gap.then(|| "true".to_owned())),
@@ -260,6 +284,9 @@ struct File {
     listen: Text,
     metrics_listen: Text,
     policy: Text,
+    access: Text,
+    audit_log: Text,
+    tls: TlsSection,
     clock: ClockSection,
     journal: JournalSection,
     checkpoint: CheckpointSection,
@@ -268,6 +295,15 @@ struct File {
     limits: LimitsSection,
     server: ServerSection,
     log: LogSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TlsSection {
+    cert: Text,
+    key: Text,
+    client_ca: Text,
+    client_cert: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -323,6 +359,8 @@ struct LimitsSection {
 struct ServerSection {
     drain_deadline: Text,
     max_connections: Number,
+    plaintext: Text,
+    reflection: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -349,6 +387,12 @@ impl File {
             entry("listen", self.listen),
             entry("metrics_listen", self.metrics_listen),
             entry("policy", self.policy),
+            entry("access", self.access),
+            entry("audit_log", self.audit_log),
+            entry("tls.cert", self.tls.cert),
+            entry("tls.key", self.tls.key),
+            entry("tls.client_ca", self.tls.client_ca),
+            entry("tls.client_cert", self.tls.client_cert),
             entry("clock.mode", self.clock.mode),
             entry("clock.start", self.clock.start),
             entry("clock.max_step", self.clock.max_step),
@@ -369,6 +413,8 @@ impl File {
             entry("limits.imported_orders", self.limits.imported_orders),
             entry("server.drain_deadline", self.server.drain_deadline),
             entry("server.max_connections", self.server.max_connections),
+            entry("server.plaintext", self.server.plaintext),
+            entry("server.reflection", self.server.reflection),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),
         ]

@@ -13,6 +13,7 @@
 //!
 //! The rules of settlement are no configuration: they are the policy, in a file of their own ([`PolicyFile`]).
 
+mod access;
 mod error;
 mod layers;
 mod policy;
@@ -21,6 +22,7 @@ mod value;
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
+    access::{AccessError, AccessFile},
     error::{ConfigError, Source},
     layers::{ServeArgs, environment},
     policy::{PUBLISHED_POLICY, PolicyError, PolicyFile},
@@ -42,6 +44,12 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// `policy`: the policy file; `None` for the published rules.
     pub policy: Option<PathBuf>,
+    /// `access`: who may do what.
+    pub access: AccessConfig,
+    /// `audit_log`: where attempts are written that were refused; `None`: nowhere.
+    pub audit_log: Option<PathBuf>,
+    /// `[tls]`; `None`: connections are not encrypted.
+    pub tls: Option<TlsConfig>,
     /// `[clock]`
     pub clock: ClockConfig,
     /// `[journal]`
@@ -58,6 +66,46 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[log]`
     pub log: LogConfig,
+}
+
+/// `access`: who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessConfig {
+    /// Whoever can connect may do everything.
+    Anyone,
+    /// What the rules in this file say, see [`AccessFile`].
+    Rules(PathBuf),
+}
+
+/// `[tls]`: encrypted connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// `tls.cert`: the server's certificate and those between it and its authority, as PEM.
+    pub cert: PathBuf,
+    /// `tls.key`: its private key, as PEM.
+    pub key: PathBuf,
+    /// `tls.client_ca`: the authorities whose certificates clients may bring, as PEM; `None`: clients are not asked for any.
+    pub client_ca: Option<PathBuf>,
+    /// `tls.client_cert`: whether a client has to have one; matters with `tls.client_ca`.
+    pub client_cert: ClientCert,
+}
+
+/// `tls.client_cert`: whether a client has to have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCert {
+    /// Nobody connects without.
+    Required,
+    /// Who connects without has to bring a token.
+    Optional,
+}
+
+impl fmt::Display for ClientCert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ClientCert::Required => "required",
+            ClientCert::Optional => "optional",
+        })
+    }
 }
 
 /// `[clock]`: engine time.
@@ -140,6 +188,28 @@ pub struct ServerConfig {
     pub drain_deadline: Duration,
     /// `server.max_connections`: connections at once, 1 to 1,000,000, and no more than the process may open files for beside its own.
     pub max_connections: usize,
+    /// `server.plaintext`: from where connections may come that are not encrypted.
+    pub plaintext: Plaintext,
+    /// `server.reflection`: whether the server tells what services it has, so that grpcurl needs no protos.
+    pub reflection: bool,
+}
+
+/// `server.plaintext`: from where connections may come that are not encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// From this machine: the server listens on a loopback address.
+    Loopback,
+    /// From anywhere: something else sees to it that nobody listens in.
+    Anywhere,
+}
+
+impl fmt::Display for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Plaintext::Loopback => "loopback",
+            Plaintext::Anywhere => "anywhere",
+        })
+    }
 }
 
 /// `[log]`: what is told on standard error.
@@ -181,6 +251,9 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
             metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
             policy: None,
+            access: AccessConfig::Anyone,
+            audit_log: None,
+            tls: None,
             clock: ClockConfig { mode: clock::Mode::System, start: None, max_step, max_gap, accept_gap },
             journal: JournalConfig { segment_size: 64 * MIB },
             checkpoint: CheckpointConfig { every_bytes: 256 * MIB },
@@ -193,7 +266,12 @@ impl Default for Config {
                 categories: 64,
                 imported_orders: 10_000,
             },
-            server: ServerConfig { drain_deadline: Duration::from_secs(20), max_connections: 10_000 },
+            server: ServerConfig {
+                drain_deadline: Duration::from_secs(20),
+                max_connections: 10_000,
+                plaintext: Plaintext::Loopback,
+                reflection: true,
+            },
             log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
         }
     }
@@ -230,6 +308,11 @@ impl Config {
         })?;
         let connections = |text: &str| value::whole(text, 1, 1_000_000);
         layers.take("server.max_connections", &mut config.server.max_connections, connections)?;
+        layers.take("server.plaintext", &mut config.server.plaintext, |text| {
+            value::one_of(text, &[Plaintext::Loopback, Plaintext::Anywhere])
+        })?;
+        layers.take("server.reflection", &mut config.server.reflection, value::boolean)?;
+        config.take_access(&layers)?;
         layers.take("log.format", &mut config.log.format, value::log_format)?;
         layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
         Ok(config)
@@ -245,6 +328,53 @@ impl Config {
             let problem = format!("{} is taken by listen", self.listen);
             return Err(layers.refuse("metrics_listen", problem));
         }
+        Ok(())
+    }
+
+    /// Who may do what is said explicitly wherever others than this machine's users can connect, and so is that nothing is encrypted.
+    fn take_access(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        let mut access = None;
+        layers.take("access", &mut access, |text| {
+            let rules = |text| value::path(text).map(AccessConfig::Rules);
+            if text == "anyone" { Ok(Some(AccessConfig::Anyone)) } else { rules(text).map(Some) }
+        })?;
+        layers.take("audit_log", &mut self.audit_log, |text| value::path(text).map(Some))?;
+        self.take_tls(layers)?;
+        let public = !self.listen.ip().is_loopback();
+        if public && self.tls.is_none() && self.server.plaintext == Plaintext::Loopback {
+            let problem = format!("{} needs tls.cert and tls.key, or server.plaintext = \"anywhere\"", self.listen);
+            return Err(layers.refuse("listen", problem));
+        }
+        if public && access.is_none() {
+            let problem = format!("{} needs access: a file of rules, or \"anyone\"", self.listen);
+            return Err(layers.refuse("listen", problem));
+        }
+        self.access = access.unwrap_or(AccessConfig::Anyone);
+        Ok(())
+    }
+
+    fn take_tls(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        let (mut cert, mut key, mut client_ca, mut client_cert) = (None, None, None, None);
+        layers.take("tls.cert", &mut cert, |text| value::path(text).map(Some))?;
+        layers.take("tls.key", &mut key, |text| value::path(text).map(Some))?;
+        layers.take("tls.client_ca", &mut client_ca, |text| value::path(text).map(Some))?;
+        layers.take("tls.client_cert", &mut client_cert, |text| {
+            value::one_of(text, &[ClientCert::Required, ClientCert::Optional]).map(Some)
+        })?;
+        let alone = |key, without: &str| Err(layers.refuse(key, format!("says nothing without {without}")));
+        self.tls = match (cert, key) {
+            (Some(cert), Some(key)) => {
+                if client_ca.is_none() && client_cert.is_some() {
+                    return alone("tls.client_cert", "tls.client_ca");
+                }
+                Some(TlsConfig { cert, key, client_ca, client_cert: client_cert.unwrap_or(ClientCert::Required) })
+            }
+            (Some(_), None) => return alone("tls.cert", "tls.key"),
+            (None, Some(_)) => return alone("tls.key", "tls.cert"),
+            (None, None) if client_ca.is_some() => return alone("tls.client_ca", "tls.cert and tls.key"),
+            (None, None) if client_cert.is_some() => return alone("tls.client_cert", "tls.cert and tls.key"),
+            (None, None) => None,
+        };
         Ok(())
     }
 

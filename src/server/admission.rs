@@ -23,6 +23,7 @@ use http::HeaderMap;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::connections::Link;
 use crate::grpc::{EngineSlot, convert};
 
 /// How many calls are in the works, of a connection or of all.
@@ -86,7 +87,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let begun = request.extensions().get().map(|calls: &Calls| (calls.begin(), self.all.begin()));
+        let begun = request.extensions().get().map(|link: &Link| (link.calls.begin(), self.all.begin()));
         let Some((mine, all)) = begun else { return Box::pin(self.inner.call(request)) };
         // Without an engine every call is refused anyway.
         if let Ok(Err(error)) = self.slot.engine().map(|engine| engine.admits(mine.number, all.number)) {

@@ -18,13 +18,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
 };
+use tokio_rustls::server::TlsStream;
 use tonic::{
     codegen::tokio_stream::Stream,
     transport::server::{Connected, TcpIncoming},
 };
 
-use super::admission::Calls;
+use super::{admission::Calls, tls::Tls};
+use crate::access::Peer;
 
 /// How many files the rest of the process may need: the journal's, the history's and those of its store.
 const RESERVED: u64 = 1_024;
@@ -52,24 +55,25 @@ pub(super) fn allowed(wanted: usize) -> usize {
     allowed
 }
 
-/// Takes connections as long as there are not too many.
+/// Takes connections as long as there are not too many, and encrypts them if that is wanted.
 pub(super) struct Bounded {
     incoming: TcpIncoming,
+    tls: Option<Arc<Tls>>,
+    /// Handshakes that go on; each has its place among the connections already.
+    handshakes: JoinSet<Option<Connection>>,
     free: Arc<Semaphore>,
     /// Somebody was hung up on, which is told once, until there is room again.
     full: bool,
 }
 
 impl Bounded {
-    pub(super) fn new(incoming: TcpIncoming, most: usize) -> Self {
-        Self { incoming, free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), full: false }
+    pub(super) fn new(incoming: TcpIncoming, tls: Option<Arc<Tls>>, most: usize) -> Self {
+        let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self { incoming, tls, handshakes: JoinSet::new(), free, full: false }
     }
-}
 
-impl Stream for Bounded {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    /// The next that connects and finds a place.
+    fn poll_place(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<(TcpStream, OwnedSemaphorePermit)>>> {
         loop {
             let stream = match ready!(Pin::new(&mut self.incoming).poll_next(context)) {
                 Some(Ok(stream)) => stream,
@@ -79,7 +83,7 @@ impl Stream for Bounded {
             let permit = Arc::clone(&self.free).try_acquire_owned();
             let was_full = std::mem::replace(&mut self.full, permit.is_err());
             match permit {
-                Ok(permit) => return Poll::Ready(Some(Ok(Connection { stream, turn: TURN, _permit: permit }))),
+                Ok(permit) => return Poll::Ready(Some(Ok((stream, permit)))),
                 Err(_) if was_full => {}
                 Err(_) => tracing::warn!("there are as many connections as there may be: others are hung up on"),
             }
@@ -87,20 +91,100 @@ impl Stream for Bounded {
     }
 }
 
+impl Stream for Bounded {
+    type Item = io::Result<Connection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Poll::Ready(Some(done)) = self.handshakes.poll_join_next(context) {
+                match done {
+                    Ok(Some(connection)) => return Poll::Ready(Some(Ok(connection))),
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, "a handshake broke off"),
+                }
+                continue;
+            }
+            let (stream, permit) = match ready!(self.poll_place(context)) {
+                Some(Ok(place)) => place,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            match self.tls.clone() {
+                None => return Poll::Ready(Some(Ok(Connection::plain(stream, permit)))),
+                Some(tls) => drop(self.handshakes.spawn(encrypted(tls, stream, permit))),
+            }
+        }
+    }
+}
+
+/// Shakes hands, within the time that there is for that.
+async fn encrypted(tls: Arc<Tls>, stream: TcpStream, permit: OwnedSemaphorePermit) -> Option<Connection> {
+    let address = stream.peer_addr().ok();
+    match tls.accept(stream).await {
+        Ok(stream) => {
+            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let peer = certificate
+                .map_or_else(|| Peer::unnamed(address), |certificate| Peer::with_certificate(address, certificate));
+            Some(Connection::new(Wire::Encrypted(Box::new(stream)), peer, permit))
+        }
+        Err(error) => {
+            tracing::debug!(?address, %error, "no handshake came about");
+            None
+        }
+    }
+}
+
 /// A connection, and its place among those that there may be.
 pub(super) struct Connection {
-    stream: TcpStream,
+    wire: Wire,
+    peer: Arc<Peer>,
     /// What may be read before the others have theirs.
     turn: usize,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Calls;
+/// What the bytes go through.
+enum Wire {
+    Plain(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
 
-    fn connect_info(&self) -> Calls {
-        Calls::default()
+/// What every call of a connection knows about it.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    /// Its calls that are in the works.
+    pub(super) calls: Calls,
+    /// Who is at its other end.
+    pub(super) peer: Arc<Peer>,
+}
+
+impl Connection {
+    fn new(wire: Wire, peer: Peer, permit: OwnedSemaphorePermit) -> Self {
+        Self { wire, peer: Arc::new(peer), turn: TURN, _permit: permit }
     }
+
+    fn plain(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        let peer = Peer::unnamed(stream.peer_addr().ok());
+        Self::new(Wire::Plain(stream), peer, permit)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Link;
+
+    fn connect_info(&self) -> Link {
+        Link { calls: Calls::default(), peer: Arc::clone(&self.peer) }
+    }
+}
+
+/// Does the same with whatever the bytes go through.
+macro_rules! through {
+    ($wire:expr, $stream:ident => $does:expr) => {
+        match $wire {
+            Wire::Plain($stream) => $does,
+            Wire::Encrypted($stream) => $does,
+        }
+    };
 }
 
 impl AsyncRead for Connection {
@@ -116,7 +200,7 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         let had = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        ready!(through!(&mut self.wire, stream => Pin::new(stream).poll_read(context, buffer)))?;
         self.turn = self.turn.saturating_sub(buffer.filled().len() - had);
         Poll::Ready(Ok(()))
     }
@@ -124,7 +208,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        through!(&mut self.wire, stream => Pin::new(stream).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -132,19 +216,19 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        through!(&mut self.wire, stream => Pin::new(stream).poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        through!(&self.wire, stream => stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        through!(&mut self.wire, stream => Pin::new(stream).poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        through!(&mut self.wire, stream => Pin::new(stream).poll_shutdown(context))
     }
 }
 
@@ -170,7 +254,7 @@ mod tests {
         };
         let (accepted, _stream) = tokio::join!(listener.accept(), says);
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut connection = pin!(Connection { stream: accepted.unwrap().0, turn: TURN, _permit: permit });
+        let mut connection = pin!(Connection::plain(accepted.unwrap().0, permit));
         let (mut heard, mut most_at_once) = (0, 0);
         while heard < SAID {
             let at_once = poll_fn(|context| {

@@ -11,9 +11,12 @@
 mod admission;
 mod banner;
 mod connections;
+mod gate;
 mod health;
 mod open;
+mod reload;
 mod signals;
+mod tls;
 mod whole;
 mod wire;
 
@@ -26,13 +29,16 @@ use tokio::{
     time::timeout,
 };
 
-use self::health::Health;
 pub use self::{
     banner::{Banner, Recovered},
     open::{OnDisk, OpenFailure, open},
     signals::shutdown_signal,
+    tls::TlsError,
 };
+use self::{health::Health, tls::Tls};
 use crate::{
+    access::Access,
+    config::TlsConfig,
     engine::{self, Engine},
     grpc::EngineSlot,
     history::History,
@@ -51,6 +57,12 @@ pub struct ServerOptions {
     pub drain_deadline: Duration,
     /// How many connections there may be; who comes beyond is hung up on. Each takes one of the files that the process may have open.
     pub max_connections: usize,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<TlsConfig>,
+    /// Who may do what; everybody everything without.
+    pub access: Option<Arc<Access>>,
+    /// Whether it is told what services there are.
+    pub reflection: bool,
     /// How many calls a connection may have in flight.
     pub max_concurrent_streams: u32,
     /// The largest message that is read, in bytes.
@@ -64,6 +76,9 @@ impl Default for ServerOptions {
             metrics_listen: None,
             drain_deadline: Duration::from_secs(10),
             max_connections: 10_000,
+            tls: None,
+            access: None,
+            reflection: true,
             max_concurrent_streams: 256,
             // An import of 10,000 orders fits.
             max_message_bytes: 4 << 20,
@@ -96,6 +111,9 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// Connections cannot be encrypted.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// Recovery failed.
     #[error(transparent)]
     Open(#[from] OpenFailure),
@@ -120,6 +138,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     grpc: (TcpListener, SocketAddr),
     scrape: Option<(TcpListener, SocketAddr)>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Binds, recovers, serves and drains; [`Server`] for those who have to know the ports in between.
@@ -140,14 +159,15 @@ impl Server {
     /// Takes the ports.
     ///
     /// # Errors
-    /// When one of them is not to be had.
+    /// When one of them is not to be had, or a certificate.
     pub async fn bind(options: ServerOptions, metrics: Arc<Metrics>) -> Result<Self, ServeError> {
+        let tls = options.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let grpc = listen("gRPC", options.listen).await?;
         let scrape = match options.metrics_listen {
             Some(address) => Some(listen("metrics", address).await?),
             None => None,
         };
-        Ok(Self { options, metrics, grpc, scrape })
+        Ok(Self { options, metrics, grpc, scrape, tls })
     }
 
     /// Where gRPC is served.
@@ -218,16 +238,19 @@ struct Running {
     stop: oneshot::Sender<()>,
     drain_deadline: Duration,
     scrape: Option<Task>,
+    _reload: Task,
 }
 
 impl Running {
     async fn start(server: Server) -> Self {
-        let Server { options, metrics, grpc: (listener, _), scrape } = server;
+        let Server { options, metrics, grpc: (listener, _), scrape, tls } = server;
         let slot = Arc::new(EngineSlot::new());
         let (health, health_service) = Health::new().await;
         let (stop, stopped) = oneshot::channel();
         let router = wire::router(&options, &metrics, &slot, health_service);
-        let grpc = tokio::spawn(wire::serve(router, listener, connections::allowed(options.max_connections), stopped));
+        let reload = Task(tokio::spawn(reload::keep_up(tls.clone(), options.access.clone())));
+        let most = connections::allowed(options.max_connections);
+        let grpc = tokio::spawn(wire::serve(router, (listener, tls), most, stopped));
         let scrape = scrape.map(|(listener, _)| {
             let routes = metrics::routes(Arc::clone(&metrics), Arc::clone(&slot));
             Task(tokio::spawn(async move {
@@ -236,7 +259,7 @@ impl Running {
                 }
             }))
         });
-        Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape }
+        Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape, _reload: reload }
     }
 
     async fn ready(&self, engine: Arc<Engine>, history: History) {

@@ -14,7 +14,7 @@ use tower::{
     util::{MapRequestLayer, MapResponseLayer},
 };
 
-use super::{ServerOptions, admission::Admission, connections::Bounded, whole};
+use super::{ServerOptions, admission::Admission, connections::Bounded, gate::Gate, tls::Tls, whole};
 use crate::{
     grpc::{EngineSlot, Services, convert},
     metrics::{Measure, Metrics},
@@ -29,7 +29,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 type Body = tonic::body::Body;
 type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
 type Complete = MapRequestLayer<fn(http::Request<Body>) -> http::Request<Body>>;
-type Layers = Stack<Complete, Stack<Admission, Stack<Explain, Stack<Measure, Identity>>>>;
+type Layers = Stack<Complete, Stack<Admission, Stack<Gate, Stack<Explain, Stack<Measure, Identity>>>>>;
 
 /// All services behind the layers.
 pub(super) fn router(
@@ -53,6 +53,7 @@ pub(super) fn router(
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(Measure::new(Arc::clone(metrics)))
         .layer(MapResponseLayer::new(explain))
+        .layer(Gate::new(options.access.clone()))
         .layer(Admission::new(Arc::clone(slot)))
         .layer(MapRequestLayer::new(complete));
     macro_rules! service {
@@ -72,6 +73,9 @@ pub(super) fn router(
         .add_service(service!(v1::event_service_server::EventServiceServer))
         .add_service(service!(v1::clock_service_server::ClockServiceServer))
         .add_service(health.max_decoding_message_size(most));
+    if !options.reflection {
+        return router;
+    }
     match reflection().build_v1() {
         Ok(service) => router = router.add_service(service.max_decoding_message_size(most)),
         Err(error) => tracing::error!(%error, "reflection is not served"),
@@ -94,7 +98,7 @@ fn reflection() -> Reflection<'static> {
 /// Serves until it is told to stop, and then until the last connection has closed.
 pub(super) async fn serve(
     router: Router<Layers>,
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
     max_connections: usize,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
@@ -103,5 +107,5 @@ pub(super) async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
     // A sender that is gone means stop as well.
     let stopped = async { stopped.await.unwrap_or_default() };
-    router.serve_with_incoming_shutdown(Bounded::new(incoming, max_connections), stopped).await
+    router.serve_with_incoming_shutdown(Bounded::new(incoming, tls, max_connections), stopped).await
 }

@@ -88,6 +88,12 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
+    /// Tells it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Ends it as a power cut would: nothing is flushed, nobody is told.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

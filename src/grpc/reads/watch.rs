@@ -15,6 +15,7 @@ use tonic::{Status, codegen::tokio_stream::Stream};
 
 use super::{Past, blocking};
 use crate::{
+    access::Session,
     grpc::{NotReady, convert},
     history::{HistoryError, Position, Wanted},
     proto::v1,
@@ -46,6 +47,8 @@ impl Stream for Events {
 /// Reads for one watcher, as fast as it takes.
 struct Watch {
     past: Past,
+    /// Who watches, which has to be allowed for as long as it lasts.
+    session: Session,
     wanted: Wanted,
     position: Position,
     /// The end of the history when it was last looked at.
@@ -61,6 +64,7 @@ impl Past {
     pub(in crate::grpc) async fn watch(
         &self,
         request: &v1::WatchEventsRequest,
+        session: Session,
         draining: watch::Receiver<bool>,
     ) -> Result<Events, Status> {
         let convert::Watch { after, wanted } = convert::watch(request)?;
@@ -74,7 +78,8 @@ impl Past {
         };
         let (sender, events) = mpsc::channel(STEP);
         let end = Arc::default();
-        let watch = Watch { past: self.clone(), wanted, position, seen: position, sender, end: Arc::clone(&end) };
+        let watch =
+            Watch { past: self.clone(), session, wanted, position, seen: position, sender, end: Arc::clone(&end) };
         tokio::spawn(watch.run(draining));
         Ok(Events { events, end, _permit: permit })
     }
@@ -93,6 +98,9 @@ impl Watch {
     async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
         self.tell_position().await?;
         loop {
+            if let Err(denied) = self.session.stands() {
+                return self.end(convert::denied(&denied));
+            }
             let before = self.position;
             if self.step().await? == 0 && self.position == before {
                 self.wait().await?;

@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     sync::{mpsc, watch},
     task::yield_now,
+    time::sleep,
 };
 use tonic::{
     Status, Streaming,
@@ -19,6 +20,7 @@ use tonic::{
 
 use super::deciders::Deciders;
 use crate::{
+    access::{Denied, Exceeded, Session},
     engine::{Classified, Engine, Manner, Order, Room},
     grpc::{
         NotReady, convert,
@@ -35,6 +37,13 @@ const READ_AHEAD: usize = 4;
 const GROUP: usize = 1_024;
 /// How many orders are decided before others have their turn on the thread: a millisecond's worth at most.
 const SLICE: usize = 1_024;
+
+/// Refuses the orders of merchants whom the caller may not touch; the others stay.
+pub(super) fn refuse_others(session: &Session, chunk: &mut Chunk) {
+    if !session.touches_all() {
+        chunk.refuse(|order| session.may_touch(order.merchant.as_str()).map_err(|denied| convert::denied(&denied)));
+    }
+}
 
 /// Decides on the orders of a chunk, which are treated as it asks for, in its room.
 pub(super) async fn decide_chunk<M>(
@@ -118,6 +127,7 @@ struct Decided {
 /// nobody else from the engine.
 pub(super) fn answers(
     engine: Arc<Engine>,
+    session: Session,
     deciders: &Deciders,
     chunks: Streaming<StreamClassifyOrdersRequest>,
     draining: watch::Receiver<bool>,
@@ -125,7 +135,7 @@ pub(super) fn answers(
     let (answers, told) = mpsc::channel(DEPTH);
     let (read, groups) = mpsc::channel(READ_AHEAD);
     let (decide, decided) = mpsc::channel(DEPTH);
-    deciders.spawn(decide_groups(Arc::clone(&engine), groups, decide, answers.clone()));
+    deciders.spawn(decide_groups((Arc::clone(&engine), session), groups, decide, answers.clone()));
     tokio::spawn(take(chunks, draining, answers, read));
     tokio::spawn(answer(engine, decided));
     Answers { groups: told, group: Vec::new().into_iter() }
@@ -185,13 +195,13 @@ async fn group(
 
 /// Decides on one group after the other, as long as somebody listens.
 async fn decide_groups(
-    engine: Arc<Engine>,
+    (engine, session): (Arc<Engine>, Session),
     mut groups: mpsc::Receiver<Group>,
     decided: mpsc::Sender<Decided>,
     listener: mpsc::Sender<Vec<Answer>>,
 ) {
     while let Some(group) = groups.recv().await {
-        let Some(group) = decide_group(&engine, group, &listener).await else { return };
+        let Some(group) = decide_group(&engine, &session, group, &listener).await else { return };
         let ended = group.end.is_some();
         if decided.send(group).await.is_err() || ended {
             return;
@@ -202,16 +212,23 @@ async fn decide_groups(
 /// None, if nobody listens any more by the time that there is room.
 async fn decide_group(
     engine: &Engine,
+    session: &Session,
     Group { seat, chunks, end }: Group,
     listener: &mpsc::Sender<Vec<Answer>>,
 ) -> Option<Decided> {
     let mut decided = Decided { seat, results: Vec::with_capacity(chunks.len()), room: None, end };
     let mut sensible = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        match convert::manner(&chunk) {
+    let (plain, mut stands) = (in_the_name_of(session, Manner::default()), session.stands());
+    for mut chunk in chunks {
+        let manner = match stands.clone() {
+            Ok(()) => convert::manner(&chunk),
+            Err(denied) => Err(convert::denied(&denied)),
+        };
+        match manner {
             Ok(manner) => {
+                refuse_others(session, &mut chunk);
                 decided.results.push(Results::of_stream(chunk.sequence, chunk.count(), chunk.with_receipts));
-                sensible.push((chunk, manner));
+                sensible.push((chunk, in_the_name_of(session, manner)));
             }
             Err(why) => {
                 decided.end = Some(why);
@@ -222,10 +239,19 @@ async fn decide_group(
     if sensible.is_empty() {
         return Some(decided);
     }
+    let orders = sensible.iter().map(|(chunk, _)| chunk.count()).sum();
+    stands = tokio::select! {
+        biased;
+        () = listener.closed() => return None,
+        taken = take_in_time(session, orders) => taken,
+    };
+    if let Err(denied) = stands {
+        return Some(Decided { results: Vec::new(), end: Some(convert::denied(&denied)), ..decided });
+    }
     let room = tokio::select! {
         biased;
         () = listener.closed() => return None,
-        room = engine.room_for(sensible.iter().map(|(chunk, _)| chunk.count()).sum()) => room,
+        room = engine.room_for(orders) => room,
     };
     let mut room = match room {
         Ok(room) => room,
@@ -233,10 +259,9 @@ async fn decide_group(
             return Some(Decided { results: Vec::new(), end: Some(convert::failed(why)), ..decided });
         }
     };
-    if sensible.len() > 1
-        && sensible.iter().all(|(chunk, manner)| chunk.wrong.is_empty() && *manner == Manner::default())
-    {
-        decide_as_one(engine, sensible.into_iter().map(|(chunk, _)| chunk), &mut room, &mut decided.results).await;
+    if sensible.len() > 1 && sensible.iter().all(|(chunk, manner)| chunk.wrong.is_empty() && *manner == plain) {
+        let chunks = sensible.into_iter().map(|(chunk, _)| chunk);
+        decide_as_one(engine, chunks, &plain, &mut room, &mut decided.results).await;
     } else {
         for ((chunk, manner), results) in sensible.into_iter().zip(&mut decided.results) {
             decide_chunk(engine, chunk, &manner, &mut room, results).await;
@@ -245,10 +270,30 @@ async fn decide_group(
     Some(Decided { room: Some(room), ..decided })
 }
 
+fn in_the_name_of(session: &Session, manner: Manner) -> Manner {
+    Manner { caller: session.caller().to_owned(), ..manner }
+}
+
+/// Takes so many orders of those that the caller may bring, once there are so many: a stream is not refused for being quick, but read as fast as
+/// it may be.
+async fn take_in_time(session: &Session, orders: usize) -> Result<(), Denied> {
+    let mut left = orders;
+    while left > 0 {
+        let some = left.min(session.most_at_once());
+        match session.take(some) {
+            Ok(()) => left -= some,
+            Err(Denied::Limited { exceeded: Exceeded::Rate { retry_after }, .. }) => sleep(retry_after).await,
+            Err(denied) => return Err(denied),
+        }
+    }
+    Ok(())
+}
+
 /// Decides on the orders of several small chunks in one go.
 async fn decide_as_one(
     engine: &Engine,
     chunks: impl Iterator<Item = Chunk>,
+    manner: &Manner,
     room: &mut Room,
     results: &mut [Results<v1::StreamClassifyOrdersResponse>],
 ) {
@@ -258,7 +303,7 @@ async fn decide_as_one(
         orders.extend(chunk.orders);
     }
     let mut whose = whose.into_iter();
-    classify(engine, &orders, &Manner::default(), room, |told| {
+    classify(engine, &orders, manner, room, |told| {
         if let Some(results) = whose.next().and_then(|place| results.get_mut(place)) {
             results.tell(told);
         }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::convert,
     proto::v1::{
@@ -23,8 +23,9 @@ impl ClockService for Services {
         &self,
         request: Request<AdvanceClockRequest>,
     ) -> Result<Response<AdvanceClockResponse>, Status> {
-        let to = convert::advance_clock(&request.into_inner())?;
-        let now = self.engine()?.advance_clock(to).await.map_err(convert::failed)?;
+        let (session, request) = admitted(request)?;
+        let to = convert::advance_clock(&request)?;
+        let now = self.engine()?.advance_clock(to, session.caller()).await.map_err(convert::failed)?;
         Ok(Response::new(convert::clock_advanced(now)))
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::convert,
     proto::v1::{
@@ -19,14 +19,14 @@ impl DisputeService for Services {
         &self,
         request: Request<DeductMarginRequest>,
     ) -> Result<Response<DeductMarginResponse>, Status> {
-        let command = convert::deduct_margin(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::deduct_margin(&request)?).await?;
         Ok(Response::new(convert::margin_deducted(&answer)))
     }
 
     async fn open_appeal(&self, request: Request<OpenAppealRequest>) -> Result<Response<OpenAppealResponse>, Status> {
-        let command = convert::open_appeal(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::open_appeal(&request)?).await?;
         Ok(Response::new(convert::appeal_opened(&answer)))
     }
 
@@ -34,8 +34,8 @@ impl DisputeService for Services {
         &self,
         request: Request<ResolveAppealRequest>,
     ) -> Result<Response<ResolveAppealResponse>, Status> {
-        let command = convert::resolve_appeal(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::resolve_appeal(&request)?).await?;
         Ok(Response::new(convert::appeal_resolved(&answer)))
     }
 
@@ -43,24 +43,28 @@ impl DisputeService for Services {
         &self,
         request: Request<GetDeductionRequest>,
     ) -> Result<Response<GetDeductionResponse>, Status> {
-        Ok(Response::new(self.past()?.get_deduction(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_deduction(&request).await?))
     }
 
     async fn list_deductions(
         &self,
         request: Request<ListDeductionsRequest>,
     ) -> Result<Response<ListDeductionsResponse>, Status> {
-        Ok(Response::new(self.past()?.list_deductions(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_deductions(&request).await?))
     }
 
     async fn get_appeal(&self, request: Request<GetAppealRequest>) -> Result<Response<GetAppealResponse>, Status> {
-        Ok(Response::new(self.past()?.get_appeal(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_appeal(&request).await?))
     }
 
     async fn list_appeals(
         &self,
         request: Request<ListAppealsRequest>,
     ) -> Result<Response<ListAppealsResponse>, Status> {
-        Ok(Response::new(self.past()?.list_appeals(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_appeals(&request).await?))
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::reads::Events,
     proto::v1::{WatchEventsRequest, event_service_server::EventService},
@@ -13,6 +13,7 @@ impl EventService for Services {
     type WatchEventsStream = Events;
 
     async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<Response<Events>, Status> {
-        Ok(Response::new(self.past()?.watch(&request.into_inner(), self.slot.draining()).await?))
+        let (session, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.watch(&request, session, self.slot.draining()).await?))
     }
 }

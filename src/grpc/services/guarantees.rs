@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::convert,
     proto::v1::{
@@ -18,8 +18,8 @@ impl GuaranteeService for Services {
         &self,
         request: Request<ModifyGuaranteeRequest>,
     ) -> Result<Response<ModifyGuaranteeResponse>, Status> {
-        let command = convert::modify_guarantee(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::modify_guarantee(&request)?).await?;
         Ok(Response::new(convert::guarantee_modified(&answer)))
     }
 
@@ -27,7 +27,8 @@ impl GuaranteeService for Services {
         &self,
         request: Request<QuoteGuaranteeRequest>,
     ) -> Result<Response<QuoteGuaranteeResponse>, Status> {
-        let (merchant, prices) = convert::quote_guarantee(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let (merchant, prices) = convert::quote_guarantee(&request)?;
         let view = self.view(&merchant).await?;
         Ok(Response::new(convert::quote(&view.merchant.quote(&prices, view.now, view.policies()))))
     }
@@ -36,19 +37,22 @@ impl GuaranteeService for Services {
         &self,
         request: Request<BatchGetGuaranteesRequest>,
     ) -> Result<Response<BatchGetGuaranteesResponse>, Status> {
-        let merchants = convert::batch_get_guarantees(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let merchants = convert::batch_get_guarantees(&request)?;
         let guarantees = self.engine()?.views(&merchants, |_, view| view.merchant.guarantee).await;
         Ok(Response::new(convert::guarantees(&merchants, &guarantees.map_err(convert::failed)?)))
     }
 
     async fn get_release(&self, request: Request<GetReleaseRequest>) -> Result<Response<GetReleaseResponse>, Status> {
-        Ok(Response::new(self.past()?.get_release(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_release(&request).await?))
     }
 
     async fn list_releases(
         &self,
         request: Request<ListReleasesRequest>,
     ) -> Result<Response<ListReleasesResponse>, Status> {
-        Ok(Response::new(self.past()?.list_releases(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_releases(&request).await?))
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::convert,
     proto::v1::{
@@ -18,8 +18,8 @@ use crate::{
 #[async_trait]
 impl MarginService for Services {
     async fn pay_margin(&self, request: Request<PayMarginRequest>) -> Result<Response<PayMarginResponse>, Status> {
-        let command = convert::pay_margin(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::pay_margin(&request)?).await?;
         Ok(Response::new(convert::margin_paid(&answer)))
     }
 
@@ -27,14 +27,14 @@ impl MarginService for Services {
         &self,
         request: Request<ReturnPaymentRequest>,
     ) -> Result<Response<ReturnPaymentResponse>, Status> {
-        let command = convert::return_payment(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::return_payment(&request)?).await?;
         Ok(Response::new(convert::payment_returned(&answer)))
     }
 
     async fn withdraw(&self, request: Request<WithdrawRequest>) -> Result<Response<WithdrawResponse>, Status> {
-        let command = convert::withdraw(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::withdraw(&request)?).await?;
         Ok(Response::new(convert::withdrawn(&answer)))
     }
 
@@ -42,8 +42,8 @@ impl MarginService for Services {
         &self,
         request: Request<FailWithdrawalRequest>,
     ) -> Result<Response<FailWithdrawalResponse>, Status> {
-        let command = convert::fail_withdrawal(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::fail_withdrawal(&request)?).await?;
         Ok(Response::new(convert::withdrawal_failed(&answer)))
     }
 
@@ -51,13 +51,14 @@ impl MarginService for Services {
         &self,
         request: Request<AdjustBalanceRequest>,
     ) -> Result<Response<AdjustBalanceResponse>, Status> {
-        let command = convert::adjust_balance(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::adjust_balance(&request)?).await?;
         Ok(Response::new(convert::balance_adjusted(&answer)))
     }
 
     async fn get_margin(&self, request: Request<GetMarginRequest>) -> Result<Response<GetMarginResponse>, Status> {
-        let (merchant, as_of) = convert::get_margin(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let (merchant, as_of) = convert::get_margin(&request)?;
         let margin = match as_of {
             None => self.view(&merchant).await?.margin(),
             Some((clock, at)) => self.past()?.margin_as_of(&merchant, clock, at).await?,
@@ -69,7 +70,8 @@ impl MarginService for Services {
         &self,
         request: Request<GetCashForecastRequest>,
     ) -> Result<Response<GetCashForecastResponse>, Status> {
-        let merchant = convert::get_cash_forecast(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let merchant = convert::get_cash_forecast(&request)?;
         let view = self.view(&merchant).await?;
         let forecast = view.merchant.forecast(view.policies());
         Ok(Response::new(convert::cash_forecast(&merchant, view.now, &forecast)))
@@ -79,27 +81,31 @@ impl MarginService for Services {
         &self,
         request: Request<GetMarginEntryRequest>,
     ) -> Result<Response<GetMarginEntryResponse>, Status> {
-        Ok(Response::new(self.past()?.get_entry(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_entry(&request).await?))
     }
 
     async fn list_margin_entries(
         &self,
         request: Request<ListMarginEntriesRequest>,
     ) -> Result<Response<ListMarginEntriesResponse>, Status> {
-        Ok(Response::new(self.past()?.list_entries(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_entries(&request).await?))
     }
 
     async fn get_settlement_statement(
         &self,
         request: Request<GetSettlementStatementRequest>,
     ) -> Result<Response<GetSettlementStatementResponse>, Status> {
-        Ok(Response::new(self.past()?.statement(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.statement(&request).await?))
     }
 
     async fn get_trial_balance(
         &self,
         request: Request<GetTrialBalanceRequest>,
     ) -> Result<Response<GetTrialBalanceResponse>, Status> {
-        Ok(Response::new(self.past()?.trial_balance(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.trial_balance(&request).await?))
     }
 }

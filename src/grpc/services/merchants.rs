@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     grpc::convert,
     proto::v1::{
@@ -20,8 +20,8 @@ impl MerchantService for Services {
         &self,
         request: Request<ImportMerchantRequest>,
     ) -> Result<Response<ImportMerchantResponse>, Status> {
-        let command = convert::import_merchant(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::import_merchant(&request)?).await?;
         Ok(Response::new(convert::merchant_imported(&answer)))
     }
 
@@ -29,20 +29,20 @@ impl MerchantService for Services {
         &self,
         request: Request<SetCategoriesRequest>,
     ) -> Result<Response<SetCategoriesResponse>, Status> {
-        let command = convert::set_categories(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::set_categories(&request)?).await?;
         Ok(Response::new(convert::categories_set(&answer)))
     }
 
     async fn place_hold(&self, request: Request<PlaceHoldRequest>) -> Result<Response<PlaceHoldResponse>, Status> {
-        let command = convert::place_hold(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::place_hold(&request)?).await?;
         Ok(Response::new(convert::hold_placed(&answer)))
     }
 
     async fn lift_hold(&self, request: Request<LiftHoldRequest>) -> Result<Response<LiftHoldResponse>, Status> {
-        let command = convert::lift_hold(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::lift_hold(&request)?).await?;
         Ok(Response::new(convert::hold_lifted(&answer)))
     }
 
@@ -50,8 +50,8 @@ impl MerchantService for Services {
         &self,
         request: Request<CloseMerchantRequest>,
     ) -> Result<Response<CloseMerchantResponse>, Status> {
-        let command = convert::close_merchant(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::close_merchant(&request)?).await?;
         Ok(Response::new(convert::closing_started(&answer)))
     }
 
@@ -59,8 +59,8 @@ impl MerchantService for Services {
         &self,
         request: Request<ReopenMerchantRequest>,
     ) -> Result<Response<ReopenMerchantResponse>, Status> {
-        let command = convert::reopen_merchant(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::reopen_merchant(&request)?).await?;
         Ok(Response::new(convert::merchant_reopened(&answer)))
     }
 
@@ -68,7 +68,8 @@ impl MerchantService for Services {
         &self,
         request: Request<GetMerchantRequest>,
     ) -> Result<Response<GetMerchantResponse>, Status> {
-        let merchant = convert::get_merchant(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let merchant = convert::get_merchant(&request)?;
         let view = self.view(&merchant).await?;
         Ok(Response::new(GetMerchantResponse { merchant: Some(convert::merchant(&merchant, &view)) }))
     }
@@ -77,21 +78,25 @@ impl MerchantService for Services {
         &self,
         request: Request<ListMerchantsRequest>,
     ) -> Result<Response<ListMerchantsResponse>, Status> {
-        Ok(Response::new(self.past()?.list_merchants(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_merchants(&request).await?))
     }
 
     async fn get_hold(&self, request: Request<GetHoldRequest>) -> Result<Response<GetHoldResponse>, Status> {
-        Ok(Response::new(self.past()?.get_hold(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_hold(&request).await?))
     }
 
     async fn list_holds(&self, request: Request<ListHoldsRequest>) -> Result<Response<ListHoldsResponse>, Status> {
-        Ok(Response::new(self.past()?.list_holds(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_holds(&request).await?))
     }
 
     async fn get_exposure(
         &self,
         request: Request<GetExposureRequest>,
     ) -> Result<Response<GetExposureResponse>, Status> {
-        Ok(Response::new(self.past()?.exposure(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.exposure(&request).await?))
     }
 }

@@ -1,5 +1,6 @@
 //! The services: convert, execute, convert.
 
+mod about;
 mod chunks;
 mod clock;
 mod deciders;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use self::deciders::Deciders;
+use self::{about::admitted, deciders::Deciders};
 use super::{
     EngineSlot, convert,
     reads::{Past, Sharing},
 };
 use crate::{
+    access::Session,
     domain::{Command, Key, MerchantId},
     engine::{self, Answer, Engine, View},
 };
@@ -46,7 +48,13 @@ impl Services {
         self.slot.engine().map_err(convert::not_ready)
     }
 
-    async fn execute<C: Command>(&self, request: engine::Request<C>) -> Result<Answer<C::Fact>, Status> {
+    /// Decides on a command in the name of who is asking.
+    async fn execute<C: Command>(
+        &self,
+        session: &Session,
+        request: engine::Request<C>,
+    ) -> Result<Answer<C::Fact>, Status> {
+        let request = engine::Request { caller: session.caller().to_owned(), ..request };
         // What is not there is named, though the request is gone by then.
         let merchant = request.merchant.clone();
         let thing = request.command.subject().map(|key| match key {

@@ -2,8 +2,9 @@
 
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::{Services, chunks};
+use super::{Services, about::session, admitted, chunks};
 use crate::{
+    engine::Manner,
     grpc::{
         convert,
         wire::{ClassifyOrdersRequest, ClassifyOrdersResponse, Results, StreamClassifyOrdersRequest},
@@ -23,7 +24,9 @@ impl OrderService for Services {
         &self,
         request: Request<ClassifyOrderRequest>,
     ) -> Result<Response<ClassifyOrderResponse>, Status> {
-        let (order, manner) = convert::classify_order(&request.into_inner())?.into_order();
+        let (session, request) = admitted(request)?;
+        let (order, manner) = convert::classify_order(&request)?.into_order();
+        let manner = Manner { caller: session.caller().to_owned(), ..manner };
         let classified = self.engine()?.classify_one(&order, &manner).await;
         let classified = classified.map_err(|error| convert::failed_about(&order.merchant, error))?;
         Ok(Response::new(convert::order_classified(&classified)))
@@ -33,8 +36,13 @@ impl OrderService for Services {
         &self,
         request: Request<ClassifyOrdersRequest>,
     ) -> Result<Response<ClassifyOrdersResponse>, Status> {
-        let chunk = request.into_inner().chunk;
-        let (engine, manner) = (self.engine()?, convert::manner(&chunk)?);
+        let session = session(&request);
+        let mut chunk = request.into_inner().chunk;
+        let engine = self.engine()?;
+        let manner = Manner { caller: session.caller().to_owned(), ..convert::manner(&chunk)? };
+        // The call itself is one of those that it may make.
+        session.take(chunk.count() - 1).map_err(|denied| convert::denied(&denied))?;
+        chunks::refuse_others(&session, &mut chunk);
         let mut results = Results::of_call(chunk.count(), chunk.with_receipts);
         let mut room = engine.room_now(chunk.count()).map_err(convert::failed)?;
         engine.next_segment(chunk.count()).await;
@@ -49,24 +57,27 @@ impl OrderService for Services {
         &self,
         request: Request<Streaming<StreamClassifyOrdersRequest>>,
     ) -> Result<Response<chunks::Answers>, Status> {
+        let session = session(&request);
         let (engine, chunks) = (self.engine()?, request.into_inner());
-        Ok(Response::new(chunks::answers(engine, &self.deciders, chunks, self.slot.draining())))
+        Ok(Response::new(chunks::answers(engine, session, &self.deciders, chunks, self.slot.draining())))
     }
 
     async fn reverse_order(
         &self,
         request: Request<ReverseOrderRequest>,
     ) -> Result<Response<ReverseOrderResponse>, Status> {
-        let command = convert::reverse_order(&request.into_inner())?;
-        let answer = self.execute(command).await?;
+        let (session, request) = admitted(request)?;
+        let answer = self.execute(&session, convert::reverse_order(&request)?).await?;
         Ok(Response::new(convert::order_reversed(&answer)))
     }
 
     async fn get_order(&self, request: Request<GetOrderRequest>) -> Result<Response<GetOrderResponse>, Status> {
-        Ok(Response::new(self.past()?.get_order(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.get_order(&request).await?))
     }
 
     async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Result<Response<ListOrdersResponse>, Status> {
-        Ok(Response::new(self.past()?.list_orders(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.list_orders(&request).await?))
     }
 }

@@ -2,9 +2,10 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Services;
+use super::{Services, admitted};
 use crate::{
     domain::InForce,
+    engine::PolicyRequest,
     grpc::convert::{self, Cursor},
     proto::v1::{
         EvaluatePolicyRequest, EvaluatePolicyResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
@@ -15,7 +16,8 @@ use crate::{
 #[async_trait]
 impl PolicyService for Services {
     async fn get_policy(&self, request: Request<GetPolicyRequest>) -> Result<Response<GetPolicyResponse>, Status> {
-        let version = convert::get_policy(&request.into_inner());
+        let (_, request) = admitted(request)?;
+        let version = convert::get_policy(&request);
         let (now, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
         let found = match version {
             None => policies.at(now),
@@ -28,7 +30,8 @@ impl PolicyService for Services {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let page = convert::page(&request.into_inner())?;
+        let (_, request) = admitted(request)?;
+        let page = convert::page(&request)?;
         let (_, policies) = self.engine()?.policies().await.map_err(convert::failed)?;
         let seen = page.after.as_ref().map_or(0, |last| last.number);
         let versions = policies.versions().filter(|version| version.version > seen).take(page.size);
@@ -39,7 +42,8 @@ impl PolicyService for Services {
     }
 
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {
-        let request = convert::set_policy(&request.into_inner())?;
+        let (session, request) = admitted(request)?;
+        let request = PolicyRequest { caller: session.caller().to_owned(), ..convert::set_policy(&request)? };
         let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
         Ok(Response::new(convert::policy_announced(&announced)))
     }
@@ -48,6 +52,7 @@ impl PolicyService for Services {
         &self,
         request: Request<EvaluatePolicyRequest>,
     ) -> Result<Response<EvaluatePolicyResponse>, Status> {
-        Ok(Response::new(self.past()?.evaluate(&request.into_inner()).await?))
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.evaluate(&request).await?))
     }
 }

@@ -69,6 +69,18 @@ impl Chunk {
         self.orders.len() + self.wrong.len()
     }
 
+    /// Refuses those orders that are judged so, each in its place.
+    pub fn refuse(&mut self, mut judge: impl FnMut(&Order) -> Result<(), Status>) {
+        let mut wrong = std::mem::take(&mut self.wrong).into_iter().peekable();
+        for (place, order) in std::mem::take(&mut self.orders).into_iter().enumerate() {
+            while let Some((_, why)) = wrong.next_if(|(before, _)| *before <= place) {
+                self.add(Err(why));
+            }
+            self.add(judge(&order).map(|()| order));
+        }
+        wrong.for_each(|(_, why)| self.add(Err(why)));
+    }
+
     fn add(&mut self, order: Result<Order, Status>) {
         match order {
             Ok(order) => self.orders.push(order),

@@ -197,7 +197,7 @@ impl Fields {
         not_after: Option<Timestamp>,
     ) -> Result<engine::Request<C>, Status> {
         let read = merchant.zip(command).map(|(merchant, command)| {
-            // Nobody is authenticated yet, so nobody is named.
+            // Who asks is known to the service.
             engine::Request { merchant, command, caller: String::new(), validate_only, not_after }
         });
         self.unless_bad(read)

@@ -4,6 +4,7 @@
 //! `BadRequest` names it; where waiting helps, a `RetryInfo` says how long; where a state forbids it, a `PreconditionFailure`
 //! says which; where something is not there, a `ResourceInfo` says what.
 
+mod denied;
 mod past;
 mod reasons;
 mod rejected;
@@ -14,6 +15,7 @@ use http::HeaderMap;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+pub use self::denied::denied;
 pub use self::past::{
     busy, history_failed, in_the_future, merchant_not_found, not_there, position_ahead, slow_watcher,
 };

@@ -124,6 +124,22 @@ reasons! {
     DEADLINE_PASSED: DeadlineExceeded,
     /// The disk is full, or space is still being prepared: reads are answered, commands are not; wait as long as RetryInfo says.
     STORAGE_FULL: ResourceExhausted,
+    /// Nothing tells who is asking: neither a client certificate with a name nor a token.
+    CREDENTIALS_MISSING: Unauthenticated,
+    /// The token is not believed; the message says why.
+    TOKEN_INVALID: Unauthenticated,
+    /// The token has expired; get a new one.
+    TOKEN_EXPIRED: Unauthenticated,
+    /// Who is asking is not named in the rules of access.
+    CALLER_UNKNOWN: PermissionDenied,
+    /// The caller has not the permission that the method needs.
+    PERMISSION_MISSING: PermissionDenied,
+    /// The caller may not touch this merchant, or not all of them.
+    MERCHANT_OUT_OF_SCOPE: PermissionDenied,
+    /// The caller asks for more in a second than it may; wait as long as RetryInfo says.
+    RATE_EXCEEDED: ResourceExhausted,
+    /// The caller has as many calls under way as it may.
+    CONCURRENCY_EXCEEDED: ResourceExhausted,
     /// The engine is starting, stopping or has failed; a repeat with the same id is safe.
     UNAVAILABLE: Unavailable,
     /// There is no such method.

@@ -1,0 +1,131 @@
+//! A call that was admitted, and what it may still be refused for.
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+
+use super::{Access, Attempt, BadToken, Denied, Grant, Identity, Permission, Scope, UnderWay};
+use crate::clock::{Micros, OsTime, TimeSource as _};
+
+/// Who is asking, in a call that was admitted. The default is anybody, where nobody is asked who he is.
+#[derive(Clone, Debug, Default)]
+pub struct Session(Option<Arc<Admitted>>);
+
+#[derive(Debug)]
+struct Admitted {
+    access: Arc<Access>,
+    identity: Identity,
+    grant: Arc<Grant>,
+    needs: Permission,
+    method: &'static str,
+    peer: Option<SocketAddr>,
+    until: Option<Micros>,
+}
+
+impl Grant {
+    /// What a method needs, if this may have it now.
+    pub(super) fn admit(&self, path: &str) -> Result<((Permission, &'static str), UnderWay), Denied> {
+        let caller = || self.name.to_string();
+        let needs = Permission::needed(path).ok_or_else(|| Denied::NoMethod { caller: caller() })?;
+        let (needs, method) = needs;
+        if !self.may.contains(needs) {
+            return Err(Denied::NotPermitted { caller: caller(), needs });
+        }
+        let limited = |exceeded| Denied::Limited { caller: caller(), exceeded };
+        let under_way = self.budget.begin().map_err(limited)?;
+        self.budget.take(NonZeroU32::MIN).map_err(limited)?;
+        Ok(((needs, method), under_way))
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        access: Arc<Access>,
+        identity: Identity,
+        grant: Arc<Grant>,
+        (needs, method): (Permission, &'static str),
+        peer: Option<SocketAddr>,
+        until: Option<Micros>,
+    ) -> Self {
+        Self(Some(Arc::new(Admitted { access, identity, grant, needs, method, peer, until })))
+    }
+
+    /// Who is asking, as it stands in the records of what comes of it; empty, if nobody was asked.
+    pub fn caller(&self) -> &str {
+        self.0.as_ref().map_or("", |admitted| &admitted.grant.name)
+    }
+
+    /// Whether the call may be about this merchant, by its id as it was given.
+    ///
+    /// # Errors
+    /// [`Denied::OtherMerchant`].
+    pub fn may_touch(&self, merchant: &str) -> Result<(), Denied> {
+        let Some(admitted) = self.0.as_ref().filter(|admitted| !admitted.grant.merchants.contains(merchant)) else {
+            return Ok(());
+        };
+        let denied = Denied::OtherMerchant { caller: self.caller().to_owned(), merchant: merchant.to_owned() };
+        Err(admitted.refuse(merchant, denied))
+    }
+
+    /// Whether the call may be about all merchants together.
+    ///
+    /// # Errors
+    /// [`Denied::AllMerchants`].
+    pub fn may_touch_all(&self) -> Result<(), Denied> {
+        let Some(admitted) = self.0.as_ref().filter(|admitted| admitted.grant.merchants != Scope::All) else {
+            return Ok(());
+        };
+        Err(admitted.refuse("", Denied::AllMerchants { caller: self.caller().to_owned() }))
+    }
+
+    /// Whether the call may be about any merchant, so that nobody has to look at them one by one.
+    pub fn touches_all(&self) -> bool {
+        self.0.as_ref().is_none_or(|admitted| admitted.grant.merchants == Scope::All)
+    }
+
+    /// Takes so many more of the calls that may come in a second, or none of them: orders of a chunk behind the first.
+    ///
+    /// # Errors
+    /// [`Denied::Limited`].
+    pub fn take(&self, more: usize) -> Result<(), Denied> {
+        let more = NonZeroU32::new(u32::try_from(more).unwrap_or(u32::MAX));
+        let (Some(admitted), Some(more)) = (&self.0, more) else { return Ok(()) };
+        let caller = || self.caller().to_owned();
+        admitted.grant.budget.take(more).map_err(|exceeded| Denied::Limited { caller: caller(), exceeded })
+    }
+
+    /// How many can be taken at once, if ever.
+    pub fn most_at_once(&self) -> usize {
+        let most = self.0.as_ref().and_then(|admitted| admitted.grant.budget.limits().most_at_once());
+        most.map_or(usize::MAX, |most| usize::try_from(most.get()).unwrap_or(usize::MAX))
+    }
+
+    /// Whether what was admitted would be admitted now: a stream may outlive a token, or rules that let it begin.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn stands(&self) -> Result<(), Denied> {
+        let Some(admitted) = &self.0 else { return Ok(()) };
+        if admitted.until.is_some_and(|until| OsTime.wall() >= until) {
+            return Err(admitted.refuse("", Denied::BadToken(BadToken::Expired)));
+        }
+        let caller = || self.caller().to_owned();
+        let now = admitted.access.grant(&admitted.identity);
+        let Some(now) = now else { return Err(admitted.refuse("", Denied::Unknown { caller: caller() })) };
+        // A stream goes on only with the scope that its orders are judged by.
+        if now.may.contains(admitted.needs) && now.merchants == admitted.grant.merchants {
+            return Ok(());
+        }
+        Err(admitted.refuse("", Denied::NotPermitted { caller: caller(), needs: admitted.needs }))
+    }
+}
+
+impl Admitted {
+    fn refuse(&self, merchant: &str, denied: Denied) -> Denied {
+        let attempt = Attempt {
+            caller: self.grant.name.to_string(),
+            peer: self.peer,
+            method: self.method.to_owned(),
+            merchant: merchant.to_owned(),
+        };
+        self.access.refuse(attempt, denied)
+    }
+}

@@ -1,0 +1,156 @@
+//! `tplus audit`: who did what, and who tried to.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{Exit, Failure, journal, record, written};
+use crate::{
+    access::{Refused, audit_files},
+    domain::Timestamp,
+    journal::Lsn,
+    proto::journal::{Record, record::Body},
+};
+
+/// What `tplus audit` is asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data directory, in whose journal stands what was done
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The audit log, in which stands what was refused
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Only what this caller did or tried: spiffe://…, dns:… or sub:…
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    /// Only what is about this merchant
+    #[arg(long, value_name = "ID")]
+    merchant: Option<String>,
+    /// Only from this time on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+    /// Only what was refused
+    #[arg(long, requires = "log")]
+    refused: bool,
+    /// How it is printed: text, or json for one object a line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).map_err(|_| "is no RFC 3339 time such as 2026-03-01T12:00:00Z".to_owned())
+}
+
+/// Does it: both in the order of their times, as far as each has one order.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let tried = args.log.as_deref().map(|log| tried(args, log)).transpose()?;
+    let mut tried = tried.unwrap_or_default().into_iter().peekable();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut print = |line: String| writeln!(out, "{line}");
+    let mut read = Ok(());
+    if !args.refused {
+        read = journal::read(&args.data_dir, Lsn::FIRST, |lsn, record| {
+            let at = Timestamp::from_micros(record.recorded_at);
+            while let Some((_, line)) = tried.next_if(|(tried, _)| *tried <= at) {
+                print(line)?;
+            }
+            if args.wants_record(record, at) { print(args.done(lsn.get(), record)) } else { Ok(()) }
+        });
+    }
+    let rest = tried.try_for_each(|(_, line)| print(line));
+    // What was read before a damage is shown before the damage is named.
+    let shown = written(rest.and_then(|()| out.flush()));
+    read.and(shown)
+}
+
+/// What was refused, as it is printed.
+fn tried(args: &Args, log: &Path) -> Result<Vec<(Timestamp, String)>, Failure> {
+    let unreadable = |error: io::Error| Failure::new(Exit::Failed, error).during(format!("reading {}", log.display()));
+    if !log.exists() {
+        return Err(unreadable(io::ErrorKind::NotFound.into()));
+    }
+    let mut tried = Vec::new();
+    for file in audit_files(log) {
+        let text = fs::read_to_string(&file).map_err(unreadable)?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let refused: Refused = match serde_json::from_str(line) {
+                Ok(refused) => refused,
+                // The last line may be half written.
+                Err(error) if error.is_eof() && number == text.lines().count() => continue,
+                Err(error) => {
+                    let place = format!("line {number} of {}", file.display());
+                    return Err(Failure::new(Exit::Damaged, error).during(place));
+                }
+            };
+            let at = Timestamp::parse(&refused.at).unwrap_or(Timestamp::MIN);
+            if args.wants(&refused.caller, Some(&refused.merchant), at) {
+                tried.push((at, args.refused(&refused)));
+            }
+        }
+    }
+    Ok(tried)
+}
+
+impl Args {
+    fn wants(&self, caller: &str, merchant: Option<&str>, at: Timestamp) -> bool {
+        self.caller.as_deref().is_none_or(|wanted| wanted == caller)
+            && self.merchant.as_deref().is_none_or(|wanted| Some(wanted) == merchant)
+            && self.from.is_none_or(|from| from <= at)
+            && self.until.is_none_or(|until| at < until)
+    }
+
+    /// What the engine writes down for itself, that time goes on, nobody did.
+    fn wants_record(&self, record: &Record, at: Timestamp) -> bool {
+        let merchant = match &record.body {
+            Some(Body::Merchant(facts)) => Some(facts.merchant_id.as_str()),
+            Some(Body::ClockLease(_)) | None => return false,
+            Some(_) => None,
+        };
+        self.wants(&record.caller, merchant, at)
+    }
+
+    fn done(&self, lsn: u64, record: &Record) -> String {
+        if self.output == Output::Text {
+            return format!("done    {}", record::line(lsn, record));
+        }
+        let merchant = match &record.body {
+            Some(Body::Merchant(facts)) => facts.merchant_id.as_str(),
+            _ => "",
+        };
+        let at = Timestamp::from_micros(record.recorded_at).to_string();
+        let record: Value = record::json(lsn, record);
+        let caller = record.get("caller").cloned().unwrap_or_else(|| "".into());
+        json!({ "done": true, "at": at, "caller": caller, "merchant": merchant, "record": record }).to_string()
+    }
+
+    fn refused(&self, refused: &Refused) -> String {
+        let Refused { at, caller, peer, method, merchant, why, missing } = refused;
+        if self.output == Output::Text {
+            let who = if caller.is_empty() { "nobody known" } else { caller };
+            let whom = if merchant.is_empty() { String::new() } else { format!(" about {merchant:?}") };
+            let missing = if *missing == 0 { String::new() } else { format!(" ({missing} before it are missing)") };
+            return format!("refused {at} {who} from {peer}: {method}{whom}: {why}{missing}");
+        }
+        let mut line = json!({
+            "done": false, "at": at, "caller": caller, "merchant": merchant, "method": method, "peer": peer, "why": why,
+        });
+        if let (Some(fields), true) = (line.as_object_mut(), *missing > 0) {
+            fields.insert("missing".to_owned(), (*missing).into());
+        }
+        line.to_string()
+    }
+}
