@@ -13,4 +13,5 @@ pub mod history;
 pub mod journal;
 pub mod metrics;
 pub mod proto;
+pub mod seal;
 pub mod server;
