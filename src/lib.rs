@@ -8,6 +8,7 @@ pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod export;
 pub mod grpc;
 pub mod history;
 pub mod journal;

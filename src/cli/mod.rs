@@ -4,6 +4,7 @@
 
 mod bench;
 mod call;
+mod export;
 mod failure;
 mod import;
 mod journal;
@@ -46,6 +47,8 @@ enum Command {
     Bench(Box<bench::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Write orders or entries to a file for those who count, CSV or Parquet, from the journal of a data directory.
+    Export(Box<export::Args>),
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -63,6 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match ended {
         Ok(()) => Exit::Ok,
