@@ -217,6 +217,29 @@ fn a_seal_goes_on_from_an_earlier_one() {
     }
 }
 
+/// Whatever was on its way when a seal was made, it is over a beginning of what the journal is in the end.
+#[test]
+fn seals_that_are_made_while_orders_come_are_of_one_journal() {
+    let world = World::new();
+    let mut records = Vec::new();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| world.orders(1, 1_500));
+        while !sending.is_finished() || records.is_empty() {
+            let (file, before) = (format!("{}.json", records.len()), format!("{}.json", records.len().max(1) - 1));
+            let since: &[&str] = if records.len() % 2 == 1 { &["--since", &before] } else { &[] };
+            world.make(&file, &[["seal", "--data-dir", "data"].as_slice(), since].concat());
+            records.push(world.json(&file)["records"].as_u64().unwrap());
+        }
+    });
+    assert!(records.is_sorted());
+    for place in 0..records.len() {
+        let (seal, before) = (format!("{place}.json"), format!("{}.json", place.max(1) - 1));
+        printed(&world.journal(&["verify", "--data-dir", "data", "--seal", &seal]));
+        world.make("proof.json", &["prove", "--data-dir", "data", "--seal", &seal, "--extends", &before]);
+        printed(&world.journal(&["verify", "--seal", &seal, "--since", &before, "--proof", "proof.json"]));
+    }
+}
+
 /// A journal that is right in itself, but with another record in it.
 fn forge(from: &Path, to: &Path, change: u64) {
     let identity = inspect::identity(from).unwrap();
