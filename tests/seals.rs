@@ -61,12 +61,8 @@ impl World {
 
     /// Sends so many orders of this month.
     fn orders(&self, month: u32, count: u32) {
-        let row = |n: u32| format!("o{month}-{n},1,s{},2026-{month:02}-02T00:00:00Z,{}.50\n", n % 7, 1 + n % 90);
-        let rows = (0..count).map(row).fold("order_id,line,seller_id,completed_at,price\n".to_owned(), |a, b| a + &b);
-        fs::write(self.path("rows.csv"), rows).unwrap();
         let (_, address) = self.server.as_ref().unwrap();
-        let sent = tplus(&["replay", self.path("rows.csv").to_str().unwrap(), "--server", address]).output().unwrap();
-        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+        send(self.root.path(), address, month, count);
     }
 
     fn stop(&mut self) {
@@ -94,6 +90,15 @@ impl World {
         fs::write(self.path("changed.json"), text.replacen(from, to, 1)).unwrap();
         "changed.json".to_owned()
     }
+}
+
+fn send(root: &Path, address: &str, month: u32, count: u32) {
+    let row = |n: u32| format!("o{month}-{n},1,s{},2026-{month:02}-02T00:00:00Z,{}.50\n", n % 7, 1 + n % 90);
+    let rows = (0..count).map(row).fold("order_id,line,seller_id,completed_at,price\n".to_owned(), |a, b| a + &b);
+    let file = root.join("rows.csv");
+    fs::write(&file, rows).unwrap();
+    let sent = tplus(&["replay", file.to_str().unwrap(), "--server", address]).output().unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
 }
 
 #[track_caller]
@@ -222,8 +227,9 @@ fn a_seal_goes_on_from_an_earlier_one() {
 fn seals_that_are_made_while_orders_come_are_of_one_journal() {
     let world = World::new();
     let mut records = Vec::new();
+    let (root, address) = (world.root.path().to_owned(), world.server.as_ref().unwrap().1.clone());
     std::thread::scope(|scope| {
-        let sending = scope.spawn(|| world.orders(1, 1_500));
+        let sending = scope.spawn(move || send(&root, &address, 1, 1_500));
         while !sending.is_finished() || records.is_empty() {
             let (file, before) = (format!("{}.json", records.len()), format!("{}.json", records.len().max(1) - 1));
             let since: &[&str] = if records.len() % 2 == 1 { &["--since", &before] } else { &[] };
