@@ -5,6 +5,7 @@
 mod audit;
 mod bench;
 mod call;
+mod export;
 mod failure;
 mod import;
 mod journal;
@@ -49,6 +50,8 @@ enum Command {
     Audit(audit::Args),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Write orders or entries to a file for those who count, CSV or Parquet, from the journal of a data directory.
+    Export(Box<export::Args>),
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -67,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Bench(args) => bench::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match ended {
         Ok(()) => Exit::Ok,

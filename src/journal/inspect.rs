@@ -1,11 +1,12 @@
 //! Looking at a data directory without a lock and without changing anything, also while a server uses it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::checkpoint;
-use super::disk::{Disk, OsDisk};
-use super::error::{Damage, RecoverError};
+use super::disk::{Disk, Open, OsDisk};
+use super::error::{Damage, FileError, RecoverError, VisitError};
 use super::file::layout::{self, Layout, SegmentFile};
 use super::file::{check_reach, read_identity};
 use super::frame::{Point, Seed};
@@ -99,6 +100,68 @@ pub fn read(dir: &Path, from: Lsn, visit: &mut VisitRecord<'_>) -> Result<Lsn, R
     Ok(totals.end.next.previous())
 }
 
+/// What [`follow_chain`] meets, in order.
+#[derive(Debug)]
+pub enum Met<'a> {
+    /// The hash chain up to a position: before the first record, and behind every frame.
+    Chain(Lsn, &'a [u8; 32]),
+    /// A record.
+    Record(Lsn, &'a [u8]),
+}
+
+/// Takes what [`follow_chain`] meets. An error ends it with [`RecoverError::Visit`].
+pub type VisitMet<'a> = dyn FnMut(Met<'_>) -> Result<(), VisitError> + 'a;
+
+/// Where a look at a journal began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// The first record there is, archive included.
+    pub oldest: Lsn,
+    /// The last record that was handed over; [`Lsn::ZERO`] where there is none.
+    pub last: Lsn,
+}
+
+/// What a data directory was created as.
+///
+/// # Errors
+/// Where the identity file is missing, damaged or of a newer release.
+pub fn identity(dir: &Path) -> Result<Identity, RecoverError> {
+    Ok(Opened::open(Arc::new(OsDisk), dir)?.identity)
+}
+
+/// The first record that a data directory holds, archive included.
+///
+/// # Errors
+/// Where there is no segment, or a failing file system.
+pub fn oldest(dir: &Path) -> Result<Lsn, RecoverError> {
+    let segments = Opened::open(Arc::new(OsDisk), dir)?.layout.segments()?;
+    Ok(segments.first().map_or(Lsn::FIRST, |segment| segment.first))
+}
+
+/// Hands over the records from `from` to `to`, or to the last whole frame, in order, each verified, archive included; and the hash chain up
+/// to every end of a frame before and between them, from the beginning of the segment that holds `from` on. All of it is durable once this
+/// returns `Ok`, also where a server that has just written it still waits for the disk.
+///
+/// # Errors
+/// Damage, missing segments, a failing file system, or a refusal of `visit`.
+pub fn follow_chain(dir: &Path, from: Lsn, to: Option<Lsn>, visit: &mut VisitMet<'_>) -> Result<Reach, RecoverError> {
+    let opened = Opened::open(Arc::new(OsDisk), dir)?;
+    let from = from.max(Lsn::FIRST);
+    let mut segments = opened.layout.segments()?;
+    let oldest = segments.first().map_or(Lsn::FIRST, |segment| segment.first);
+    let mut segments = segments.split_off(layout::holder(&segments, from)?);
+    let newest = segments.last().map(|segment| segment.first);
+    if let Some(to) = to {
+        let needed = segments.partition_point(|segment| segment.first <= to).max(1);
+        segments.truncate(needed);
+    }
+    let reach = opened.chained(&segments, newest, (from, to), visit)?;
+    if let Some(last) = segments.last().filter(|last| Some(last.first) == newest) {
+        opened.make_durable(last)?;
+    }
+    Ok(Reach { oldest, last: reach })
+}
+
 /// Verifies the bytes of one segment by themselves, as if they were the file `name`: for tools that hold a copy.
 /// Returns the position after its last record, and what is torn at its end if `is_last` allows for that.
 ///
@@ -162,7 +225,8 @@ impl Opened {
         for (place, file) in segments.iter().enumerate() {
             let is_last = place + 1 == segments.len();
             let expect = Expect { file: &file.path, seed: &self.seed, before, is_last, most: None };
-            let scan = self.settled(file, &expect, &mut bytes, visit)?;
+            self.settle(file, &expect, &mut bytes)?;
+            let scan = segment::scan(&bytes, &expect, visit)?;
             scan.check_name(&file.path, file.first)?;
             if before.is_none() {
                 totals.start = scan.header.start;
@@ -176,26 +240,73 @@ impl Opened {
         Ok(totals)
     }
 
-    /// Scans one segment. Damage in the last one counts once it is found twice in the same place.
-    fn settled(
+    /// Goes through segments as [`follow_chain`] says; answers the last record that was handed over.
+    fn chained(
         &self,
-        file: &SegmentFile,
-        expect: &Expect<'_>,
-        bytes: &mut Vec<u8>,
-        visit: &mut VisitRecord<'_>,
-    ) -> Result<Scan, RecoverError> {
-        let mut seen: Option<Damage> = None;
-        for _ in 0..ATTEMPTS {
-            self.layout.load(file, bytes)?;
-            match segment::scan(bytes, expect, &mut |_, _| Ok(())) {
-                Err(RecoverError::Damage(damage)) if expect.is_last && seen.as_ref() != Some(&damage) => {
-                    seen = Some(damage);
-                }
-                Err(error) => return Err(error),
-                Ok(_) => return segment::scan(bytes, expect, visit),
+        segments: &[SegmentFile],
+        newest: Option<Lsn>,
+        (from, to): (Lsn, Option<Lsn>),
+        visit: &mut VisitMet<'_>,
+    ) -> Result<Lsn, RecoverError> {
+        let mut last = from.previous();
+        let mut bytes = Vec::new();
+        let mut before: Option<Point> = None;
+        for file in segments {
+            let is_last = newest == Some(file.first);
+            let expect = Expect { file: &file.path, seed: &self.seed, before, is_last, most: to };
+            self.settle(file, &expect, &mut bytes)?;
+            let mut hand_over = |lsn, met: Met<'_>| visit(met).map_err(|source| RecoverError::Visit { lsn, source });
+            if before.is_none() {
+                let Point { next, chain, .. } = segment::start(&bytes, &expect)?;
+                hand_over(next.previous(), Met::Chain(next.previous(), &chain))?;
             }
+            let scan = segment::scan_frames(&bytes, &expect, &mut |head, records| {
+                for (place, record) in records.enumerate() {
+                    let lsn = head.first.after(place as u64);
+                    if lsn >= from && to.is_none_or(|to| lsn <= to) {
+                        last = lsn;
+                        hand_over(lsn, Met::Record(lsn, record))?;
+                    }
+                }
+                let Point { next, chain, .. } = head.end();
+                let end = next.previous();
+                if to.is_none_or(|to| end <= to) { hand_over(end, Met::Chain(end, &chain)) } else { Ok(()) }
+            })?;
+            scan.check_name(&file.path, file.first)?;
+            before = Some(scan.end);
         }
-        segment::scan(bytes, expect, visit)
+        Ok(last)
+    }
+
+    /// Reads one segment. Damage in the last one counts once it is found twice in the same place: whoever goes on meets it.
+    fn settle(&self, file: &SegmentFile, expect: &Expect<'_>, bytes: &mut Vec<u8>) -> Result<(), RecoverError> {
+        self.layout.load(file, bytes)?;
+        if !expect.is_last {
+            return Ok(());
+        }
+        let mut seen: Option<Damage> = None;
+        for _ in 1..ATTEMPTS {
+            match segment::scan(bytes, expect, &mut |_, _| Ok(())) {
+                Err(RecoverError::Damage(damage)) if seen.as_ref() != Some(&damage) => seen = Some(damage),
+                _ => break,
+            }
+            self.layout.load(file, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Has the disk keep what was read of the last segment: it may have come from the page cache alone. What a server has written there before
+    /// it becomes durable by that too, which takes nothing from it.
+    fn make_durable(&self, file: &SegmentFile) -> Result<(), RecoverError> {
+        let Layout { disk, archive, .. } = &self.layout;
+        let opened = match disk.open(&file.path, Open::ToRead) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk.open(&archive.join(layout::segment_name(file.first)), Open::ToRead)
+            }
+            opened => opened,
+        };
+        let synced = opened.and_then(|mut file| file.sync_data());
+        Ok(synced.map_err(FileError::at("sync", &file.path))?)
     }
 
     /// Verifies the checkpoints; one that a newer one has replaced meanwhile is passed over.

@@ -114,17 +114,33 @@ pub(crate) struct Expect<'a> {
     pub(crate) most: Option<Lsn>,
 }
 
+/// Takes the frames of a segment, in order, each with its records.
+pub(crate) type VisitFrame<'a> = dyn FnMut(&FrameHead, Records<'_>) -> Result<(), RecoverError> + 'a;
+
 /// Verifies a whole segment and hands over its records, each only once its frame is known to be good.
 pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_>) -> Result<Scan, RecoverError> {
+    scan_frames(bytes, expect, &mut |head, records| {
+        for (place, record) in records.enumerate() {
+            let lsn = head.first.after(place as u64);
+            visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
+        }
+        Ok(())
+    })
+}
+
+/// Where the first frame of a segment has to continue, by its header, which is verified.
+pub(crate) fn start(bytes: &[u8], expect: &Expect<'_>) -> Result<Point, RecoverError> {
+    Ok(expect.header(bytes)?.start)
+}
+
+/// The same by whole frames.
+pub(crate) fn scan_frames(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitFrame<'_>) -> Result<Scan, RecoverError> {
     let header = expect.header(bytes)?;
     let mut scan = Scan { header, frames: 0, end: header.start, end_offset: SECTOR, last_frame: 0, torn: None };
     let mut payload = Vec::new();
     while let Some(head) = expect.frame(bytes, &mut scan, &mut payload)? {
         let (_, records) = payload.split_at(FRAME_HEAD.min(payload.len()));
-        for (place, record) in Records(records).enumerate() {
-            let lsn = head.first.after(place as u64);
-            visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
-        }
+        visit(&head, Records(records))?;
         scan.frames += 1;
         scan.last_frame = scan.end_offset;
         scan.end_offset += frame::sectors_for(head.payload) * SECTOR;

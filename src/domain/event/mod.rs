@@ -4,6 +4,7 @@ mod account;
 mod dispute;
 mod due;
 mod order;
+mod shown;
 mod standing;
 
 pub use account::{

@@ -4,7 +4,7 @@ use super::{cycle, dispute::split, income, margin::lifetime, receipt, release, t
 use crate::{
     domain::{
         AppealOutcome, Beneficiary, DeductionReason, Disputed, Fact, MarginDeducted, MerchantId, Money,
-        OrderClassified, Release, Standing, Text, Timestamp, Warning,
+        OrderClassified, Release, Standing, Timestamp, Warning,
     },
     history::{Balances, DaySums, Entry, Found, Position, ReleaseEnd, ReleaseRow, Sums, Told},
     proto::v1,
@@ -17,17 +17,17 @@ pub fn entry(entry: &Entry) -> v1::MarginEntry {
         merchant_id: entry.merchant.to_string(),
         number: entry.number,
         kind: i32::from(entry.kind().number()),
-        amount: amount(fact).to_string(),
+        amount: fact.amount().to_string(),
         balances: Some(balances(&entry.balances)),
         recorded_at: Some(timestamp(entry.recorded_at)),
         effective_at: Some(timestamp(entry.event.effective_at)),
-        request_id: request_id(fact),
-        subject_id: subject_id(fact),
-        text: text(fact),
+        request_id: fact.request_id().map(ToString::to_string).unwrap_or_default(),
+        subject_id: fact.subject_id(),
+        text: fact.text().to_owned(),
         caller: entry.caller.clone(),
         position: entry.position().to_string(),
         receipt: fact.receipt().map(receipt),
-        reference: reference(fact),
+        reference: fact.reference().to_owned(),
         split: deduction_of(fact).map(|fact| split(fact.split)),
         refilled: deduction_of(fact).map(|fact| fact.refilled.to_string()).unwrap_or_default(),
         warning: warning(fact).into(),
@@ -41,19 +41,6 @@ const fn deduction_of(fact: &Fact) -> Option<&MarginDeducted> {
     }
 }
 
-fn reference(fact: &Fact) -> String {
-    match fact {
-        Fact::MarginPaid(fact) => fact.reference.to_string(),
-        Fact::Withdrawn(fact) => fact.reference.to_string(),
-        Fact::BalanceAdjusted(fact) => fact.reference.to_string(),
-        Fact::MarginDeducted(fact) => match &fact.disputed {
-            Disputed::Order(order_id) => order_id.to_string(),
-            Disputed::Dispute(dispute) => dispute.to_string(),
-        },
-        _ => String::new(),
-    }
-}
-
 fn warning(fact: &Fact) -> v1::WarningKind {
     match fact {
         Fact::WarningRaised(fact) => match fact.warning {
@@ -63,81 +50,6 @@ fn warning(fact: &Fact) -> v1::WarningKind {
         },
         _ => v1::WarningKind::Unspecified,
     }
-}
-
-/// How much an entry is about.
-fn amount(fact: &Fact) -> Money {
-    match fact {
-        Fact::OrderClassified(fact) => fact.profit,
-        Fact::OrderImported(fact) if fact.settled => Money::ZERO,
-        Fact::OrderImported(fact) => fact.order.profit,
-        Fact::OrderReversed(fact) => fact.profit,
-        Fact::ProfitSettled(fact) => fact.income.total(),
-        Fact::GuaranteeModified(fact) => {
-            let (before, after) = (fact.change.previous, fact.change.guarantee);
-            if after > before { after - before } else { before - after }
-        }
-        Fact::ReleaseCompleted(fact) => fact.income.total(),
-        Fact::MerchantImported(fact) => {
-            fact.frozen + fact.available + fact.releasing.iter().map(|release| release.amount).sum()
-        }
-        Fact::MarginPaid(fact) => fact.income.total(),
-        Fact::PaymentReturned(fact) => fact.charge.total(),
-        Fact::Withdrawn(fact) => fact.amount,
-        Fact::WithdrawalFailed(fact) => fact.income.total(),
-        Fact::BalanceAdjusted(fact) => fact.amount(),
-        Fact::MarginDeducted(fact) => fact.split.total(),
-        Fact::AppealResolved(fact) => fact.income.total(),
-        Fact::ClosingStarted(fact) => fact.change.previous,
-        Fact::WarningRaised(fact) => match fact.warning {
-            Warning::Gap { amount, .. } | Warning::Debt { amount, .. } => amount,
-            Warning::QuotaUse { used, .. } => used,
-        },
-        Fact::AppealOpened(_)
-        | Fact::HoldPlaced(_)
-        | Fact::HoldLifted(_)
-        | Fact::CategoriesSet(_)
-        | Fact::MerchantClosed(_)
-        | Fact::MerchantReopened(_) => Money::ZERO,
-    }
-}
-
-fn request_id(fact: &Fact) -> String {
-    match fact.key() {
-        Some(crate::domain::Key::Request(id)) => id.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// What an entry is about: what was there before, and for orders and releases themselves.
-fn subject_id(fact: &Fact) -> String {
-    use crate::domain::Key;
-    match (fact, fact.subject(), fact.key()) {
-        (Fact::ReleaseCompleted(fact), ..) => fact.number.to_string(),
-        (_, Some(Key::Order(id)), _) | (_, None, Some(Key::Order(id))) => id.to_string(),
-        (_, Some(Key::Request(id)), _) => id.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn text(fact: &Fact) -> String {
-    let text: Option<&Text> = match fact {
-        Fact::OrderReversed(fact) => Some(&fact.reason),
-        Fact::MarginPaid(fact) => Some(&fact.reference),
-        Fact::PaymentReturned(fact) => Some(&fact.reason),
-        Fact::Withdrawn(fact) => Some(&fact.reference),
-        Fact::WithdrawalFailed(fact) => Some(&fact.reason),
-        Fact::BalanceAdjusted(fact) => Some(&fact.reason),
-        Fact::MarginDeducted(fact) => Some(&fact.note),
-        Fact::AppealOpened(fact) => Some(&fact.statement),
-        Fact::AppealResolved(fact) => Some(&fact.reason),
-        Fact::HoldPlaced(fact) => Some(&fact.reason),
-        Fact::HoldLifted(fact) => Some(&fact.reason),
-        Fact::ClosingStarted(fact) => Some(&fact.reason),
-        Fact::MerchantReopened(fact) => Some(&fact.reason),
-        _ => None,
-    };
-    text.map(Text::to_string).unwrap_or_default()
 }
 
 fn balances(balances: &Balances) -> v1::Balances {

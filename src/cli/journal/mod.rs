@@ -1,5 +1,7 @@
 //! `tplus journal`: a look at what is kept, without changing it.
 
+mod seal;
+
 use std::{
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -7,7 +9,7 @@ use std::{
 
 use prost::Message as _;
 
-use super::{Failure, print, record, written};
+use super::{Exit, Failure, print, record, written};
 use crate::{
     journal::{
         CheckpointInfo, Lsn, RecoverError, VisitError,
@@ -27,12 +29,23 @@ pub(super) struct Args {
 enum Command {
     /// Print the records, one a line, oldest first.
     Dump(Dump),
-    /// Check every byte of the journal, and say where it is damaged if it is (exit code 3).
-    Verify {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
-    },
+    /// Check every byte of the journal, and say where it is damaged if it is (exit code 3); or check a seal, a proof, or whether a
+    /// directory is still what was sealed.
+    Verify(Verify),
+    /// Print a seal over all records so far, for an outsider to hold proofs against.
+    Seal(seal::MakeArgs),
+    /// Print a proof that a record is sealed, or that a seal goes on from an earlier one.
+    Prove(seal::ProveArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").args(["data_dir", "seal"]).required(true).multiple(true))]
+struct Verify {
+    /// The data directory. With --seal: whether it still holds what was sealed.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    sealed: seal::VerifyArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +68,10 @@ struct Dump {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Dump(dump) => print_records(dump),
-        Command::Verify { data_dir } => verify(data_dir),
+        Command::Verify(Verify { data_dir: Some(dir), sealed }) if sealed.seal.is_none() => verify(dir),
+        Command::Verify(Verify { data_dir, sealed }) => seal::verify(data_dir.as_deref(), sealed),
+        Command::Seal(args) => seal::make(args),
+        Command::Prove(args) => seal::prove(args),
     }
 }
 
