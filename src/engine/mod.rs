@@ -18,7 +18,10 @@ mod submit;
 mod time;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -48,7 +51,7 @@ use crate::{
     clock::{ClockState, Mode},
     codec::Malformed,
     domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
-    journal::{AppendError, Journal, JournalFault, Lsn, Workers},
+    journal::{AppendError, Journal, JournalFault, Lsn, Usage, Workers},
 };
 
 /// The merchants of one partition, and the journal that everything about them is in.
@@ -87,6 +90,8 @@ pub struct Engine {
     max_lag: u64,
     /// Bytes of records that the recovery had to replay.
     replayed_bytes: u64,
+    /// How many of all bytes of records the last checkpoint has spared a restart, see [`Engine::to_replay`].
+    covered_bytes: AtomicU64,
     observer: Arc<dyn Observer>,
     signals: Signals,
     background: Mutex<Vec<JoinHandle<()>>>,
@@ -191,6 +196,10 @@ pub trait Observer: Send + Sync {
     fn recovery_progress(&self, _done: u64, _total: u64) {}
     /// A checkpoint was written.
     fn checkpoint_written(&self, _items: u64, _bytes: u64, _took: Duration) {}
+    /// A checkpoint was begun and not finished.
+    fn checkpoint_failed(&self) {}
+    /// So many orders of a chunk were refused, for a reason that the API names.
+    fn orders_refused(&self, _reason: &str, _orders: u64) {}
 }
 
 struct Unobserved;
@@ -301,10 +310,24 @@ pub struct Stats {
     pub journal_durable: u64,
     /// Nothing can be recorded, since the disk is full.
     pub read_only: bool,
+    /// The journal has failed: the process is about to end.
+    pub journal_failed: bool,
+    /// What the journal takes of the disk.
+    pub journal_usage: Usage,
+    /// Bytes of records that a restart would have to replay.
+    pub replay_bytes: u64,
     /// How long the oldest due work has been waiting for the background task.
     pub due_lag: Duration,
     /// Commands that wait for the disk.
     pub in_flight: u64,
+    /// Orders of streams that do.
+    pub in_flight_streams: u64,
+    /// The most there may be of either.
+    pub max_in_flight: u64,
+    /// How many records the archive may be behind.
+    pub max_lag: u64,
+    /// Decided orders and requests of which memory holds a tag alone.
+    pub ids_filtered: u64,
     /// The clock against the wall.
     pub clock: ClockState,
     /// How many merchants each shard holds.
@@ -372,9 +395,11 @@ impl Engine {
         Ok(given.now)
     }
 
-    /// Figures for gauges. Takes short locks only, but as many as there are shards: meant for a scrape, not for every request.
+    /// Figures for gauges. Takes short locks only, but as many as there are shards, and looks at the journal's directories: meant for a
+    /// scrape, not for every request.
     pub fn stats(&self) -> Stats {
         let decided = self.decided.counts();
+        let in_flight = |permits: &Semaphore| self.max_in_flight.saturating_sub(permits.available_permits()) as u64;
         Stats {
             merchants: self.merchants.len() as u64,
             orders_remembered: decided.orders,
@@ -383,14 +408,29 @@ impl Engine {
             journal_last: self.journal.last().get(),
             journal_durable: self.journal.durable().get(),
             read_only: self.journal.read_only(),
+            journal_failed: self.journal.fault().is_some(),
+            journal_usage: self.journal.store().usage(),
+            replay_bytes: self.to_replay(),
             due_lag: self.deadlines.next().map_or(Duration::ZERO, |at| self.time.peek().since(at)),
-            in_flight: [&self.permits, &self.patient]
-                .map(|permits| self.max_in_flight.saturating_sub(permits.available_permits()) as u64)
-                .iter()
-                .sum(),
+            in_flight: in_flight(&self.permits),
+            in_flight_streams: in_flight(&self.patient),
+            max_in_flight: self.max_in_flight as u64,
+            max_lag: self.max_lag,
+            ids_filtered: decided.filtered,
             clock: self.time.clock().state(),
             shard_sizes: self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect(),
         }
+    }
+
+    /// Bytes of records that a restart would have to replay: what the last one replayed and what came since, without what checkpoints cover.
+    fn to_replay(&self) -> u64 {
+        let all = self.replayed_bytes + self.journal.bytes_appended();
+        all.saturating_sub(self.covered_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Who is told what happens.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     /// Checks what always holds for every merchant, conservation of money first.

@@ -25,6 +25,7 @@ use tonic::{
 };
 
 use super::admission::Calls;
+use crate::metrics::{Connections, Open};
 
 /// How many files the rest of the process may need: the journal's, the history's and those of its store.
 const RESERVED: u64 = 1_024;
@@ -56,13 +57,15 @@ pub(super) fn allowed(wanted: usize) -> usize {
 pub(super) struct Bounded {
     incoming: TcpIncoming,
     free: Arc<Semaphore>,
+    seen: Connections,
     /// Somebody was hung up on, which is told once, until there is room again.
     full: bool,
 }
 
 impl Bounded {
-    pub(super) fn new(incoming: TcpIncoming, most: usize) -> Self {
-        Self { incoming, free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), full: false }
+    pub(super) fn new(incoming: TcpIncoming, most: usize, seen: Connections) -> Self {
+        seen.allow(most);
+        Self { incoming, free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), seen, full: false }
     }
 }
 
@@ -79,9 +82,14 @@ impl Stream for Bounded {
             let permit = Arc::clone(&self.free).try_acquire_owned();
             let was_full = std::mem::replace(&mut self.full, permit.is_err());
             match permit {
-                Ok(permit) => return Poll::Ready(Some(Ok(Connection { stream, turn: TURN, _permit: permit }))),
-                Err(_) if was_full => {}
-                Err(_) => tracing::warn!("there are as many connections as there may be: others are hung up on"),
+                Ok(permit) => {
+                    let open = self.seen.open();
+                    return Poll::Ready(Some(Ok(Connection { stream, turn: TURN, _permit: permit, _open: open })));
+                }
+                Err(_) => self.seen.refuse(),
+            }
+            if self.full && !was_full {
+                tracing::warn!("there are as many connections as there may be: others are hung up on");
             }
         }
     }
@@ -93,6 +101,7 @@ pub(super) struct Connection {
     /// What may be read before the others have theirs.
     turn: usize,
     _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 impl Connected for Connection {

@@ -180,7 +180,7 @@ impl Server {
             () = &mut shutdown => return Ok(()),
         };
         let Opened { engine, history, data, recovered } = opened?;
-        running.ready(Arc::clone(&engine), history).await;
+        running.ready(Arc::clone(&engine), history, recovered.took).await;
         announce(&Banner { listen, metrics_listen, data, clock: engine.clock_mode(), recovered });
         running.until_the_end(&engine, shutdown).await
     }
@@ -227,7 +227,8 @@ impl Running {
         let (health, health_service) = Health::new().await;
         let (stop, stopped) = oneshot::channel();
         let router = wire::router(&options, &metrics, &slot, health_service);
-        let grpc = tokio::spawn(wire::serve(router, listener, connections::allowed(options.max_connections), stopped));
+        let connections = (connections::allowed(options.max_connections), metrics.connections());
+        let grpc = tokio::spawn(wire::serve(router, listener, connections, stopped));
         let scrape = scrape.map(|(listener, _)| {
             let routes = metrics::routes(Arc::clone(&metrics), Arc::clone(&slot));
             Task(tokio::spawn(async move {
@@ -239,8 +240,9 @@ impl Running {
         Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape }
     }
 
-    async fn ready(&self, engine: Arc<Engine>, history: History) {
+    async fn ready(&self, engine: Arc<Engine>, history: History, took: Duration) {
         self.slot.fill(engine, history);
+        self.metrics.recovered(took);
         self.metrics.set_serving(true);
         self.health.serving().await;
     }

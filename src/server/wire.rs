@@ -17,7 +17,7 @@ use tower::{
 use super::{ServerOptions, admission::Admission, connections::Bounded, whole};
 use crate::{
     grpc::{EngineSlot, Services, convert},
-    metrics::{Measure, Metrics},
+    metrics::{Connections, Measure, Metrics},
     proto::{self, v1},
 };
 
@@ -95,7 +95,7 @@ fn reflection() -> Reflection<'static> {
 pub(super) async fn serve(
     router: Router<Layers>,
     listener: TcpListener,
-    max_connections: usize,
+    (max_connections, seen): (usize, Connections),
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     // The server's own settings do not reach a listener that is given to it. Keepalive of TCP finds those who vanish before
@@ -103,5 +103,5 @@ pub(super) async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
     // A sender that is gone means stop as well.
     let stopped = async { stopped.await.unwrap_or_default() };
-    router.serve_with_incoming_shutdown(Bounded::new(incoming, max_connections), stopped).await
+    router.serve_with_incoming_shutdown(Bounded::new(incoming, max_connections, seen), stopped).await
 }

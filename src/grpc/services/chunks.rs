@@ -70,6 +70,11 @@ async fn classify(
     }
 }
 
+/// Has it counted what was refused of the orders of a chunk.
+pub(super) fn count_refused<M>(engine: &Engine, results: &Results<M>) {
+    results.refused().for_each(|(reason, orders)| engine.observer().orders_refused(reason, orders));
+}
+
 type Answer = Result<StreamClassifyOrdersResponse, Status>;
 /// A place among the answers that wait to be sent, kept for those of a group.
 type Seat = mpsc::OwnedPermit<Vec<Answer>>;
@@ -275,6 +280,7 @@ async fn answer(engine: Arc<Engine>, mut decided: mpsc::Receiver<Decided>) {
         };
         // Without a journal there are no answers, and the stream ends with that.
         let ended = durable.is_err() || end.is_some();
+        results.iter().for_each(|results| count_refused(&engine, results));
         let answers = match durable {
             Ok(()) => results.into_iter().map(|results| Ok(results.written())).chain(end.map(Err)).collect(),
             Err(why) => vec![Err(why)],

@@ -40,6 +40,7 @@ impl OrderService for Services {
         engine.next_segment(chunk.count()).await;
         chunks::decide_chunk(&engine, chunk, &manner, &mut room, &mut results).await;
         engine.durable(room).await.map_err(convert::failed)?;
+        chunks::count_refused(&engine, &results);
         Ok(Response::new(results.written()))
     }
 
