@@ -14,3 +14,4 @@ pub mod journal;
 pub mod metrics;
 pub mod proto;
 pub mod server;
+pub mod trace;

@@ -115,10 +115,10 @@ fn every_alarm_is_explained_and_tested() {
     let alarms: BTreeSet<String> =
         ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect();
     assert!(alarms.len() > 10);
-    let explained: BTreeSet<String> =
-        table("| alarm |").iter().map(|row| codes(row[0]).pop_first().unwrap()).collect();
+    let explained: BTreeSet<String> = table("| alarm |").iter().map(|row| codes(row[0]).pop_first().unwrap()).collect();
     assert_eq!(explained, alarms);
-    let tested = ALERT_TESTS.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("alertname: "));
+    let tested =
+        ALERT_TESTS.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("alertname: "));
     assert_eq!(tested.map(str::to_owned).collect::<BTreeSet<_>>(), alarms);
 }
 

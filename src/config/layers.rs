@@ -51,7 +51,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 28] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -78,6 +78,8 @@ const KEYS: [&str; 26] = [
     "server.max_connections",
     "log.format",
     "log.filter",
+    "trace.endpoint",
+    "trace.sample",
 ];
 
 /// Names the configuration file, so it cannot be a key in it.
@@ -268,6 +270,7 @@ struct File {
     limits: LimitsSection,
     server: ServerSection,
     log: LogSection,
+    trace: TraceSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -332,6 +335,13 @@ struct LogSection {
     filter: Text,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TraceSection {
+    endpoint: Text,
+    sample: Option<Spanned<f64>>,
+}
+
 /// A value of the file as text, and where in the file it stands (bytes).
 struct Entry {
     key: &'static str,
@@ -371,6 +381,8 @@ impl File {
             entry("server.max_connections", self.server.max_connections),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),
+            entry("trace.endpoint", self.trace.endpoint),
+            entry("trace.sample", self.trace.sample),
         ]
         .into_iter()
         .flatten()

@@ -58,6 +58,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[trace]`
+    pub trace: TraceConfig,
 }
 
 /// `[clock]`: engine time.
@@ -151,6 +153,15 @@ pub struct LogConfig {
     pub filter: String,
 }
 
+/// `[trace]`: spans of calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// `trace.endpoint`: the collector that they are sent to, over OTLP (gRPC); `None` if nothing is traced.
+    pub endpoint: Option<String>,
+    /// `trace.sample`: how many of a million calls are traced whose callers have not decided, 0 to 1,000,000.
+    pub sample_of_a_million: u32,
+}
+
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -195,6 +206,7 @@ impl Default for Config {
             },
             server: ServerConfig { drain_deadline: Duration::from_secs(20), max_connections: 10_000 },
             log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
+            trace: TraceConfig { endpoint: None, sample_of_a_million: 10_000 },
         }
     }
 }
@@ -232,6 +244,8 @@ impl Config {
         layers.take("server.max_connections", &mut config.server.max_connections, connections)?;
         layers.take("log.format", &mut config.log.format, value::log_format)?;
         layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
+        layers.take("trace.endpoint", &mut config.trace.endpoint, value::collector_or_off)?;
+        layers.take("trace.sample", &mut config.trace.sample_of_a_million, value::of_a_million)?;
         Ok(config)
     }
 

@@ -52,6 +52,7 @@ use crate::{
     codec::Malformed,
     domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
     journal::{AppendError, Journal, JournalFault, Lsn, Usage, Workers},
+    trace,
 };
 
 /// The merchants of one partition, and the journal that everything about them is in.
@@ -344,7 +345,8 @@ impl Engine {
         let _permit = self.permit()?;
         self.check_lag()?;
         self.next_segment(1).await;
-        self.once_durable(self.submit(&request)).await
+        let submitted = trace::timed(trace::DECIDE, || self.submit(&request));
+        self.once_durable(submitted).await
     }
 
     fn permit(&self) -> Result<SemaphorePermit<'_>, EngineError> {
@@ -352,7 +354,7 @@ impl Engine {
     }
 
     async fn once_durable<T>(&self, submitted: Submitted<T>) -> Result<T, EngineError> {
-        self.journal.wait_durable(submitted.rests_on).await?;
+        trace::stage(trace::DURABLE, self.journal.wait_durable(submitted.rests_on)).await?;
         submitted.result
     }
 

@@ -38,6 +38,7 @@ use crate::{
     history::History,
     journal::JournalFault,
     metrics::{self, Metrics},
+    trace::Trace,
 };
 
 /// Where and how to serve.
@@ -55,6 +56,8 @@ pub struct ServerOptions {
     pub max_concurrent_streams: u32,
     /// The largest message that is read, in bytes.
     pub max_message_bytes: usize,
+    /// Traces calls.
+    pub trace: Trace,
 }
 
 impl Default for ServerOptions {
@@ -67,6 +70,7 @@ impl Default for ServerOptions {
             max_concurrent_streams: 256,
             // An import of 10,000 orders fits.
             max_message_bytes: 4 << 20,
+            trace: Trace::default(),
         }
     }
 }

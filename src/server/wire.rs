@@ -19,6 +19,7 @@ use crate::{
     grpc::{EngineSlot, Services, convert},
     metrics::{Connections, Measure, Metrics},
     proto::{self, v1},
+    trace::Trace,
 };
 
 const MIB: u32 = 1024 * 1024;
@@ -29,7 +30,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 type Body = tonic::body::Body;
 type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
 type Complete = MapRequestLayer<fn(http::Request<Body>) -> http::Request<Body>>;
-type Layers = Stack<Complete, Stack<Admission, Stack<Explain, Stack<Measure, Identity>>>>;
+type Layers = Stack<Complete, Stack<Admission, Stack<Explain, Stack<Measure, Stack<Trace, Identity>>>>>;
 
 /// All services behind the layers.
 pub(super) fn router(
@@ -51,6 +52,7 @@ pub(super) fn router(
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(options.trace.clone())
         .layer(Measure::new(Arc::clone(metrics)))
         .layer(MapResponseLayer::new(explain))
         .layer(Admission::new(Arc::clone(slot)))

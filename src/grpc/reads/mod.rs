@@ -21,6 +21,7 @@ use crate::{
     domain::{MerchantId, Timestamp},
     engine::Engine,
     history::{History, HistoryError, Reader},
+    trace,
 };
 
 /// An engine, its history, and what is shared by those who ask them.
@@ -56,6 +57,7 @@ impl Past {
 
     /// The time, and a history in which everything about a merchant is recorded that was due by then.
     async fn of(&self, merchant: &MerchantId) -> Result<(Timestamp, Reader), Status> {
+        trace::about(merchant);
         let settled = self.engine.settled(merchant).await;
         let (now, position) = settled.map_err(|error| convert::failed_about(merchant, error))?;
         self.history.caught_up(position, PATIENCE).await.map_err(convert::history_failed)?;

@@ -25,6 +25,7 @@ use crate::{
         wire::{Chunk, Results, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse},
     },
     proto::v1,
+    trace,
 };
 
 /// How many groups of chunks of a stream may be decided and not yet sent.
@@ -66,7 +67,9 @@ async fn classify(
         if number > 0 {
             yield_now().await;
         }
-        engine.classify(slice, manner, room, &mut |told| tell(told.map_err(convert::failed)));
+        trace::timed(trace::DECIDE, || {
+            engine.classify(slice, manner, room, &mut |told| tell(told.map_err(convert::failed)));
+        });
     }
 }
 
@@ -130,9 +133,10 @@ pub(super) fn answers(
     let (answers, told) = mpsc::channel(DEPTH);
     let (read, groups) = mpsc::channel(READ_AHEAD);
     let (decide, decided) = mpsc::channel(DEPTH);
-    deciders.spawn(decide_groups(Arc::clone(&engine), groups, decide, answers.clone()));
+    let call = trace::current();
+    deciders.spawn(call.clone().go_on(decide_groups(Arc::clone(&engine), groups, decide, answers.clone())));
     tokio::spawn(take(chunks, draining, answers, read));
-    tokio::spawn(answer(engine, decided));
+    tokio::spawn(call.go_on(answer(engine, decided)));
     Answers { groups: told, group: Vec::new().into_iter() }
 }
 

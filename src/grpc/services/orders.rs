@@ -15,6 +15,7 @@ use crate::{
             ListOrdersResponse, ReverseOrderRequest, ReverseOrderResponse,
         },
     },
+    trace,
 };
 
 #[async_trait]
@@ -24,6 +25,7 @@ impl OrderService for Services {
         request: Request<ClassifyOrderRequest>,
     ) -> Result<Response<ClassifyOrderResponse>, Status> {
         let (order, manner) = convert::classify_order(&request.into_inner())?.into_order();
+        trace::about(&order.merchant);
         let classified = self.engine()?.classify_one(&order, &manner).await;
         let classified = classified.map_err(|error| convert::failed_about(&order.merchant, error))?;
         Ok(Response::new(convert::order_classified(&classified)))
