@@ -10,6 +10,8 @@ mod journal;
 mod record;
 mod replay;
 mod serve;
+#[cfg(feature = "top")]
+mod top;
 
 use std::{
     ffi::OsString,
@@ -46,6 +48,9 @@ enum Command {
     Bench(Box<bench::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Watch what a running server does, in a terminal.
+    #[cfg(feature = "top")]
+    Top(Box<top::Args>),
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -63,6 +68,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Journal(args) => journal::run(&args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(&args),
     };
     match ended {
         Ok(()) => Exit::Ok,

@@ -179,7 +179,8 @@ mod tests {
         };
         let (accepted, _stream) = tokio::join!(listener.accept(), says);
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut connection = pin!(Connection { stream: accepted.unwrap().0, turn: TURN, _permit: permit });
+        let open = crate::metrics::Metrics::new().connections().open();
+        let mut connection = pin!(Connection { stream: accepted.unwrap().0, turn: TURN, _permit: permit, _open: open });
         let (mut heard, mut most_at_once) = (0, 0);
         while heard < SAID {
             let at_once = poll_fn(|context| {

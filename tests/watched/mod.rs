@@ -27,7 +27,9 @@ pub struct Watched {
 pub fn tplus(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tplus"));
     let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("TPLUS_"));
-    ours.for_each(|name| drop(command.env_remove(name)));
+    for name in ours {
+        command.env_remove(name);
+    }
     command.args(args).stdin(Stdio::null());
     command
 }

@@ -7,6 +7,7 @@ mod evaluate;
 mod exposure;
 mod merchants;
 mod orders;
+mod rank;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -37,13 +38,16 @@ pub(super) struct Past {
 pub(super) struct Sharing {
     /// One evaluation of a policy at a time: it takes a processor for as long as it lasts.
     evaluations: Arc<Semaphore>,
+    /// One look at all merchants at a time.
+    ranks: Arc<Semaphore>,
     /// Streams of events.
     watchers: Arc<Semaphore>,
 }
 
 impl Sharing {
     pub(super) fn new(watchers: usize) -> Self {
-        Self { evaluations: Arc::new(Semaphore::new(1)), watchers: Arc::new(Semaphore::new(watchers)) }
+        let [evaluations, ranks, watchers] = [1, 1, watchers].map(|most| Arc::new(Semaphore::new(most)));
+        Self { evaluations, ranks, watchers }
     }
 }
 

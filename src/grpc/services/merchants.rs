@@ -9,8 +9,9 @@ use crate::{
         CloseMerchantRequest, CloseMerchantResponse, GetExposureRequest, GetExposureResponse, GetHoldRequest,
         GetHoldResponse, GetMerchantRequest, GetMerchantResponse, ImportMerchantRequest, ImportMerchantResponse,
         LiftHoldRequest, LiftHoldResponse, ListHoldsRequest, ListHoldsResponse, ListMerchantsRequest,
-        ListMerchantsResponse, PlaceHoldRequest, PlaceHoldResponse, ReopenMerchantRequest, ReopenMerchantResponse,
-        SetCategoriesRequest, SetCategoriesResponse, merchant_service_server::MerchantService,
+        ListMerchantsResponse, PlaceHoldRequest, PlaceHoldResponse, RankMerchantsRequest, RankMerchantsResponse,
+        ReopenMerchantRequest, ReopenMerchantResponse, SetCategoriesRequest, SetCategoriesResponse,
+        merchant_service_server::MerchantService,
     },
 };
 
@@ -93,5 +94,12 @@ impl MerchantService for Services {
         request: Request<GetExposureRequest>,
     ) -> Result<Response<GetExposureResponse>, Status> {
         Ok(Response::new(self.past()?.exposure(&request.into_inner()).await?))
+    }
+
+    async fn rank_merchants(
+        &self,
+        request: Request<RankMerchantsRequest>,
+    ) -> Result<Response<RankMerchantsResponse>, Status> {
+        Ok(Response::new(self.past()?.rank_merchants(&request.into_inner()).await?))
     }
 }
