@@ -185,6 +185,9 @@ impl Server {
         };
         let Opened { engine, history, data, recovered } = opened?;
         running.ready(Arc::clone(&engine), history, recovered.took).await;
+        let Recovered { merchants, orders, records, last, took } = recovered;
+        let took_seconds = took.as_secs_f64();
+        tracing::info!(%listen, merchants, orders, records, last, took_seconds, "serving");
         announce(&Banner { listen, metrics_listen, data, clock: engine.clock_mode(), recovered });
         running.until_the_end(&engine, shutdown).await
     }
@@ -261,7 +264,9 @@ impl Running {
             reason = engine.faulted() => Err(ServeError::Fault(reason)),
             ended = &mut self.grpc => Err(ServeError::Ended(said(ended))),
         };
+        tracing::info!(in_order = why.is_ok(), "calls in flight are answered, and no others");
         let closed = self.drain(Arc::clone(engine)).await;
+        tracing::info!(in_order = closed.is_ok(), "stopped");
         why.and(closed)
     }
 

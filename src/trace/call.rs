@@ -11,7 +11,7 @@ use std::{
 use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{Span as _, SpanKind, Status as SpanStatus, TraceContextExt as _, Tracer as _},
 };
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 use tonic::Code;
@@ -98,7 +98,7 @@ impl Call {
         }
         span.set_attributes(traced.tally());
         if is_fault(code) {
-            span.set_status(Status::error(code_name(code)));
+            span.set_status(SpanStatus::error(code_name(code)));
         }
         span.end();
     }

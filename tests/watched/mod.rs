@@ -1,5 +1,5 @@
 //! The real program with its metrics on.
-#![allow(dead_code, unreachable_pub, reason = "every test takes what it needs")]
+#![allow(dead_code, unreachable_pub, clippy::panic, reason = "every test takes what it needs, and may stop at once")]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

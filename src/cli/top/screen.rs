@@ -15,6 +15,9 @@ use super::{
 };
 use crate::proto::v1::RankedMerchant;
 
+/// How wide an amount is.
+const AMOUNT: usize = 10;
+
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
     let lines = [1, 7, 7].map(Constraint::Length);
@@ -150,10 +153,15 @@ fn room(figures: &Figures) -> Table<'_> {
 }
 
 fn ranked(view: &View) -> Table<'_> {
-    let right = |text: &str, width: usize| format!("{text:>width$}");
+    let right = |text: &str| format!("{text:>AMOUNT$}");
+    // Cut off, it would be another one.
+    let amount = |text: &str| match text.parse() {
+        Ok(amount) if text.len() > AMOUNT => right(&count(amount)),
+        _ => right(text),
+    };
     let row = |merchant: &RankedMerchant| {
         let RankedMerchant { merchant_id, day_total, day_quick, pending, guarantee, gap, debt } = merchant;
-        let amounts = [day_total, day_quick, pending, guarantee, gap, debt].map(|amount| right(amount, 10));
+        let amounts = [day_total, day_quick, pending, guarantee, gap, debt].map(|text| amount(text));
         let id = std::iter::once(merchant_id.clone());
         Row::new(id.chain(amounts))
     };
@@ -163,7 +171,7 @@ fn ranked(view: &View) -> Table<'_> {
         }
         Err(why) => (Vec::new(), format!("no merchants: {why}")),
     };
-    let heads = ["day total", "of it T+2", "pending", "guarantee", "gap", "debt"].map(|head| right(head, 10));
+    let heads = ["day total", "of it T+2", "pending", "guarantee", "gap", "debt"].map(right);
     let head = Row::new(std::iter::once("merchant".to_owned()).chain(heads)).style(Style::new().fg(Color::Gray));
     let widths = [Constraint::Min(11)].into_iter().chain([Constraint::Length(10); 6]);
     let block = Block::bordered().title(format!(" {title} ")).border_style(Style::new().fg(Color::DarkGray));

@@ -1,13 +1,13 @@
 //! Numbers as people read them, in few characters.
 
-/// `12`, `1,234`, `12.3k`, `4.56M`.
+/// `7`, `0.5`, `12`, `1,234`, `12.3k`, `4.56M`.
 pub(super) fn count(number: f64) -> String {
     match number {
         number if number >= 1e9 => format!("{:.2}G", number / 1e9),
         number if number >= 1e6 => format!("{:.2}M", number / 1e6),
         number if number >= 1e4 => format!("{:.1}k", number / 1e3),
         number if number >= 999.5 => format!("{},{:03}", (number.round() / 1e3).floor(), number.round() % 1e3),
-        number if (0.05..9.95).contains(&number) => format!("{number:.1}"),
+        number if (0.05..9.95).contains(&number) && number.fract() > 0.0 => format!("{number:.1}"),
         number => format!("{number:.0}"),
     }
 }
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let counts = [0.0, 0.5, 9.96, 12.0, 999.4, 999.6, 1_234.4, 12_345.0, 4_560_000.0, 7.891e9].map(count);
-        assert_eq!(counts, ["0", "0.5", "10", "12", "999", "1,000", "1,234", "12.3k", "4.56M", "7.89G"]);
+        let counts = [0.0, 2.0, 0.5, 9.96, 12.0, 999.4, 999.6, 1_234.4, 12_345.0, 4_560_000.0, 7.891e9].map(count);
+        assert_eq!(counts, ["0", "2", "0.5", "10", "12", "999", "1,000", "1,234", "12.3k", "4.56M", "7.89G"]);
         let times = [0.0, 0.000_13, 0.0046, 0.123, 1.25, 59.6, 150.0, 8_000.0, 200_000.0].map(seconds);
         assert_eq!(times, ["0 s", "130 µs", "4.6 ms", "123 ms", "1.2 s", "60 s", "2 min", "2 h", "2 d"]);
         let sizes = [0.0, 512.0, 1_536.0, 209_715_200.0, 1e13].map(bytes);

@@ -95,13 +95,20 @@ fn it_fits_a_small_terminal() {
         (10, "journal      128 MiB + 9.3 GiB archive"),
         (12, "memory       1.9 GiB  cpu 1.50  conn"),
         (15, "┌ largest by day total "),
-        (17, "│shop-1       8999.00       1.00"),
+        (17, "│shop-1          8999.00       1.00"),
         (21, "│shop-5 "),
         (23, " q quit   s rank by pending"),
     ] {
         assert!(lines[line].contains(shown), "{shown:?} is not in line {line} of\n{}", lines.join("\n"));
     }
     assert!(lines[22].starts_with('└'), "{}", lines.join("\n"));
+}
+
+#[test]
+fn no_amount_is_cut_off() {
+    let mut view = view();
+    view.take(Update::Merchants(By::Day, Ok(vec![merchant("shop-1", "123456789012.34")])));
+    assert!(drawn(&view, 80, 24)[17].contains("│shop-1          123.46G       1.00"), "{}", drawn(&view, 80, 24)[17]);
 }
 
 #[test]
@@ -136,8 +143,8 @@ fn keys_do_what_the_last_line_says() {
     assert_eq!(press(&mut view, KeyCode::Char('s')), Some(Wish::Rank(By::Pending)));
     assert!(drawn(&view, 80, 24)[15].contains("largest by pending"));
     // An answer to what was asked before is too late.
-    view.take(Update::Merchants(By::Day, Ok(vec![merchant("late", "1.00")])));
-    assert!(!drawn(&view, 80, 24).join("\n").contains("late "));
+    view.take(Update::Merchants(By::Day, Ok(vec![merchant("belated", "1.00")])));
+    assert!(!drawn(&view, 80, 24).join("\n").contains("belated"));
     view.take(Update::Merchants(By::Pending, Ok(vec![merchant("one", "1.00"), merchant("two", "1.00")])));
     assert_eq!(press(&mut view, KeyCode::Down), None);
     assert!(drawn(&view, 80, 24)[17].starts_with("│two"), "the first has gone out of sight");
