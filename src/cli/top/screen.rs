@@ -52,11 +52,14 @@ fn state(view: &View) -> Line<'_> {
     let mut said = vec![Span::styled(" tplus ", Style::new().add_modifier(Modifier::BOLD))];
     if let Some(figures) = &view.figures {
         said.push(Span::raw(format!("{}  up {}  ", figures.version, measured(figures.uptime))));
-        said.push(match figures.serving {
-            true => Span::styled("SERVING", Style::new().fg(Color::Green)),
-            false => alarming("NOT SERVING"),
-        });
-        said.extend(figures.alarms.iter().map(|alarm| alarming(format!("  {alarm}"))));
+        match (view.silent.is_some(), figures.serving) {
+            (true, _) => {}
+            (false, true) => said.push(Span::styled("SERVING", Style::new().fg(Color::Green))),
+            (false, false) => said.push(alarming("NOT SERVING")),
+        }
+        // What it said last is past.
+        let alarms = figures.alarms.iter().filter(|_| view.silent.is_none());
+        said.extend(alarms.map(|alarm| alarming(format!("  {alarm}"))));
     } else if view.silent.is_none() {
         said.push(Span::raw("looking for the first time …"));
     }
@@ -64,7 +67,7 @@ fn state(view: &View) -> Line<'_> {
         said.push(Span::styled("  PAUSED", Style::new().fg(Color::Yellow)));
     }
     if let Some(why) = &view.silent {
-        said.push(alarming(format!("  NO ANSWER: {why}")));
+        said.push(alarming(format!("NO ANSWER: {why}")));
     }
     Line::from(said)
 }
@@ -136,7 +139,7 @@ fn room(figures: &Figures) -> Table<'_> {
     let Figures { disk_free: free, disk_size: size, journal: [live, archive], .. } = *figures;
     let disk = format!("{} free ({})", bytes(free), share(free, size));
     let journal = format!("{} + {} archived", bytes(live), bytes(archive));
-    let replay = format!("{}  checkpoint {} ago", bytes(figures.replay), seconds(figures.checkpoint_age));
+    let replay = format!("{}  saved {} ago", bytes(figures.replay), seconds(figures.checkpoint_age));
     let process =
         format!("{}  cpu {:.2}  conn {}", bytes(figures.memory), figures.processors, count(figures.connections));
     let held = format!("{}  ids {}", count(figures.merchants), count(figures.ids));
