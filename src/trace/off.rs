@@ -8,7 +8,7 @@ use crate::{config::TraceConfig, domain::Cycle};
 
 /// A layer that is not there.
 #[derive(Clone, Debug, Default)]
-pub struct Trace;
+pub struct Trace(());
 
 impl<S> Layer<S> for Trace {
     type Service = S;
@@ -35,7 +35,7 @@ pub type StartError = Infallible;
 /// # Errors
 /// None.
 pub const fn start(_: &TraceConfig) -> Result<(Trace, Option<Exporter>), StartError> {
-    Ok((Trace, None))
+    Ok((Trace(()), None))
 }
 
 /// A call that is not traced.
