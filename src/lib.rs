@@ -17,3 +17,4 @@ pub mod metrics;
 pub mod proto;
 pub mod seal;
 pub mod server;
+pub mod trace;

@@ -89,10 +89,12 @@ max_connections = 7
 [log]
 format = "json"
 filter = "warn,tplus=debug"
+[trace]
+sample = 0.25
 "#;
 
 /// The same as `EVERYTHING`, as variables.
-const EVERY_VARIABLE: [(&str, &str); 22] = [
+const EVERY_VARIABLE: [(&str, &str); 23] = [
     ("TPLUS_DATA_DIR", "/data"),
     ("TPLUS_LISTEN", "[::1]:1"),
     ("TPLUS_METRICS_LISTEN", "off"),
@@ -115,6 +117,7 @@ const EVERY_VARIABLE: [(&str, &str); 22] = [
     ("TPLUS_SERVER_MAX_CONNECTIONS", "7"),
     ("TPLUS_LOG_FORMAT", "json"),
     ("TPLUS_LOG_FILTER", "warn,tplus=debug"),
+    ("TPLUS_TRACE_SAMPLE", "0.25"),
 ];
 
 fn everything() -> Config {
@@ -143,6 +146,7 @@ fn everything() -> Config {
     config.server.max_connections = 7;
     config.log.format = LogFormat::Json;
     config.log.filter = "warn,tplus=debug".to_owned();
+    config.trace.sample_of_a_million = 250_000;
     config
 }
 
@@ -426,4 +430,32 @@ fn an_empty_path_is_none() {
 #[test]
 fn the_command_line_is_sound() {
     Serve::command().debug_assert();
+}
+
+#[test]
+fn traces_are_sent_where_a_build_can_send_them() {
+    assert_eq!(Config::default().trace.endpoint, None);
+    assert_eq!(file("[trace]\nendpoint = \"off\"\nsample = 1").load().unwrap().trace.sample_of_a_million, 1_000_000);
+    for (given, refusal) in [
+        (
+            "endpoint = \"collector:4317\"",
+            "\"collector:4317\" is no address such as \"http://127.0.0.1:4317\", nor \"off\"",
+        ),
+        (
+            "endpoint = \"https://c:4317\"",
+            "\"https://c:4317\" is no address such as \"http://127.0.0.1:4317\", nor \"off\"",
+        ),
+        ("sample = 1.5", "1.5 is outside 0 to 1"),
+        ("sample = nan", "NaN is outside 0 to 1"),
+    ] {
+        let key = given.split(' ').next().unwrap();
+        let expected = format!("trace.{key}: {refusal} (line 2 of tplus.toml)");
+        assert_eq!(file(&format!("[trace]\n{given}")).refusal(), expected);
+    }
+    let somewhere = file("[trace]\nendpoint = \"http://127.0.0.1:4317\"");
+    if cfg!(feature = "otlp") {
+        assert_eq!(somewhere.load().unwrap().trace.endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+    } else {
+        assert!(somewhere.refusal().contains("build it with --features otlp"));
+    }
 }

@@ -83,7 +83,7 @@ permissions! {
     /// Holds are placed and lifted.
     Hold = "hold": ["MerchantService/PlaceHold", "MerchantService/LiftHold"],
     /// The books of all merchants together.
-    ReadBooks = "book.read": ["MarginService/GetTrialBalance", "MerchantService/GetExposure"],
+    ReadBooks = "book.read": ["MarginService/GetTrialBalance", "MerchantService/GetExposure", "MerchantService/RankMerchants"],
     /// What happens is followed as it happens.
     WatchEvents = "event.read": ["EventService/WatchEvents"],
     /// Policies are looked up, and tried out on the past.

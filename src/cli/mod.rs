@@ -12,6 +12,8 @@ mod journal;
 mod record;
 mod replay;
 mod serve;
+#[cfg(feature = "top")]
+mod top;
 
 use std::{
     ffi::OsString,
@@ -52,6 +54,9 @@ enum Command {
     Journal(journal::Args),
     /// Write orders or entries to a file for those who count, CSV or Parquet, from the journal of a data directory.
     Export(Box<export::Args>),
+    /// Watch what a running server does, in a terminal.
+    #[cfg(feature = "top")]
+    Top(Box<top::Args>),
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -71,6 +76,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Audit(args) => audit::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Export(args) => export::run(&args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(&args),
     };
     match ended {
         Ok(()) => Exit::Ok,

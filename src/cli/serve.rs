@@ -16,6 +16,7 @@ use crate::{
     config::{AccessConfig, Config, LogConfig, LogFormat, ServeArgs, environment},
     metrics::Metrics,
     server::{self, ServerOptions},
+    trace,
 };
 
 /// Serves until it is told to stop.
@@ -25,7 +26,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     start_tracing(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error).during("cannot start the runtime"))?;
+    // In the runtime, which connects to the collector.
+    let (trace, exporter) = {
+        let _within = runtime.enter();
+        trace::start(&config.trace).map_err(|error| Failure::new(Exit::Failed, error))?
+    };
     let options = ServerOptions {
+        trace,
         listen: config.listen,
         metrics_listen: config.metrics_listen,
         drain_deadline: config.server.drain_deadline,
@@ -39,10 +46,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let observer = Arc::clone(&metrics);
     let open = move || server::open(&config, observer);
     let announce = |banner: &server::Banner| drop(print(&format!("{banner}\n")));
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let shutdown = server::shutdown_signal().map_err(|error| Failure::new(Exit::Failed, error))?;
         Ok(server::serve(options, metrics, open, announce, shutdown).await?)
-    })
+    });
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
+    ended
 }
 
 /// Who may do what, and where it is written down that somebody may not.

@@ -63,7 +63,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 36] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -98,6 +98,8 @@ const KEYS: [&str; 34] = [
     "server.reflection",
     "log.format",
     "log.filter",
+    "trace.endpoint",
+    "trace.sample",
 ];
 
 /// Names the configuration file, so it cannot be a key in it.
@@ -295,6 +297,7 @@ struct File {
     limits: LimitsSection,
     server: ServerSection,
     log: LogSection,
+    trace: TraceSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -370,6 +373,13 @@ struct LogSection {
     filter: Text,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TraceSection {
+    endpoint: Text,
+    sample: Option<Spanned<f64>>,
+}
+
 /// A value of the file as text, and where in the file it stands (bytes).
 struct Entry {
     key: &'static str,
@@ -417,6 +427,8 @@ impl File {
             entry("server.reflection", self.server.reflection),
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),
+            entry("trace.endpoint", self.trace.endpoint),
+            entry("trace.sample", self.trace.sample),
         ]
         .into_iter()
         .flatten()

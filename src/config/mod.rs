@@ -66,6 +66,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[trace]`
+    pub trace: TraceConfig,
 }
 
 /// `access`: who may do what.
@@ -221,6 +223,15 @@ pub struct LogConfig {
     pub filter: String,
 }
 
+/// `[trace]`: spans of calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// `trace.endpoint`: the collector that they are sent to, over OTLP (gRPC); `None` if nothing is traced.
+    pub endpoint: Option<String>,
+    /// `trace.sample`: how many of a million calls are traced whose callers have not decided, 0 to 1,000,000.
+    pub sample_of_a_million: u32,
+}
+
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -273,6 +284,7 @@ impl Default for Config {
                 reflection: true,
             },
             log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
+            trace: TraceConfig { endpoint: None, sample_of_a_million: 10_000 },
         }
     }
 }
@@ -315,6 +327,8 @@ impl Config {
         config.take_access(&layers)?;
         layers.take("log.format", &mut config.log.format, value::log_format)?;
         layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
+        layers.take("trace.endpoint", &mut config.trace.endpoint, value::collector_or_off)?;
+        layers.take("trace.sample", &mut config.trace.sample_of_a_million, value::of_a_million)?;
         Ok(config)
     }
 

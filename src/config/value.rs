@@ -68,6 +68,31 @@ pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     address(text).map(Some).map_err(|problem| format!("{problem}, nor \"off\""))
 }
 
+/// Where a collector is, in a build that can send to one.
+pub(super) fn collector_or_off(text: &str) -> Result<Option<String>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let url: Option<http::Uri> = text.parse().ok();
+    if url.is_none_or(|url| url.scheme_str() != Some("http") || url.authority().is_none()) {
+        return Err(format!("{text:?} is no address such as \"http://127.0.0.1:4317\", nor \"off\""));
+    }
+    if cfg!(feature = "otlp") {
+        return Ok(Some(text.to_owned()));
+    }
+    Err(format!("{text:?} cannot be sent to by this build; build it with --features otlp"))
+}
+
+/// A share from 0 to 1, in millionths.
+pub(super) fn of_a_million(text: &str) -> Result<u32, String> {
+    let share: f64 = text.parse().map_err(|_| format!("{text:?} is no number such as \"0.01\""))?;
+    if !(0.0..=1.0).contains(&share) {
+        return Err(format!("{text} is outside 0 to 1"));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to 1,000,000")]
+    Ok((share * 1e6).round() as u32)
+}
+
 pub(super) fn instant(text: &str) -> Result<Micros, String> {
     let time =
         Timestamp::parse(text).map_err(|_| format!("{text:?} is no RFC 3339 time such as \"2026-03-01T12:00:00Z\""))?;

@@ -1,6 +1,6 @@
 //! Writing the state beside the journal, so that a start need not replay all of it.
 
-use std::time::Instant;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use prost::Message as _;
 
@@ -40,7 +40,7 @@ pub enum CheckpointError {
 /// there: the walk over the merchants waits for each command that was recorded before it began, since that holds its merchant,
 /// and what such a command has decided stands in the table by then. What a state has seen beyond, its own position tells.
 pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
-    let began = Instant::now();
+    let (began, to_replay) = (Instant::now(), engine.to_replay());
     let start = engine.journal.last().next();
     let mut writer = engine.journal.store().begin_checkpoint(start)?;
     let mut items = 0;
@@ -63,6 +63,7 @@ pub(super) fn write(engine: &Engine) -> Result<Written, CheckpointError> {
     let end = engine.journal.last();
     engine.journal.wait_durable_blocking(end)?;
     let info = writer.commit(end)?;
+    engine.covered_bytes.fetch_add(to_replay, Ordering::Relaxed);
     let written = Written { items, bytes: info.bytes };
     engine.observer.checkpoint_written(written.items, written.bytes, began.elapsed());
     Ok(written)

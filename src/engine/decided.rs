@@ -76,6 +76,8 @@ pub(super) enum Unclear {
 pub(super) struct Counts {
     pub(super) orders: u64,
     pub(super) requests: u64,
+    /// Those that have left it.
+    pub(super) filtered: u64,
 }
 
 impl Decided {
@@ -249,7 +251,11 @@ impl Decided {
 
     pub(super) fn counts(&self) -> Counts {
         let recent = self.recent();
-        Counts { orders: recent.orders, requests: (recent.ids.len() as u64).saturating_sub(recent.orders) }
+        Counts {
+            orders: recent.orders,
+            requests: (recent.ids.len() as u64).saturating_sub(recent.orders),
+            filtered: recent.archived.len() as u64,
+        }
     }
 }
 

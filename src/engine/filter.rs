@@ -46,6 +46,11 @@ impl Filter {
         lines.fold(0, |all, tag| all ^ u64::from(*tag))
     }
 
+    /// How many were inserted.
+    pub(super) fn len(&self) -> usize {
+        self.pieces.iter().map(Piece::len).sum()
+    }
+
     /// How many fingerprints can be inserted before a piece is made for more.
     pub(super) fn room(&self) -> usize {
         self.pieces.last().map_or(0, |last| last.room)
@@ -78,6 +83,10 @@ impl Piece {
     pub(super) fn new(number: usize) -> Self {
         let lines = FIRST_PIECE << (2 * number);
         Self { number, lines: vec![Line::default(); lines], room: lines * IDS_OF_A_LINE }
+    }
+
+    const fn len(&self) -> usize {
+        (self.lines.len() * IDS_OF_A_LINE).saturating_sub(self.room)
     }
 
     /// Up to the first line that is not full: it would be in one of them.

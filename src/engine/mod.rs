@@ -14,11 +14,12 @@ mod recovery;
 mod replay;
 mod room;
 mod scheduler;
+mod stats;
 mod submit;
 mod time;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     thread::JoinHandle,
     time::Duration,
 };
@@ -35,6 +36,7 @@ pub use self::{
     read::View,
     recovery::{OpenError, Recovered},
     room::Room,
+    stats::Stats,
     submit::Submitted,
 };
 use self::{
@@ -45,10 +47,11 @@ use self::{
     time::{Advance, Time},
 };
 use crate::{
-    clock::{ClockState, Mode},
+    clock::Mode,
     codec::Malformed,
     domain::{Command, Cycle, Limits, Merchant, MerchantId, Policy, Rejection, Timestamp},
     journal::{AppendError, Journal, JournalFault, Lsn, Workers},
+    trace,
 };
 
 /// The merchants of one partition, and the journal that everything about them is in.
@@ -87,6 +90,8 @@ pub struct Engine {
     max_lag: u64,
     /// Bytes of records that the recovery had to replay.
     replayed_bytes: u64,
+    /// How many of all bytes of records the last checkpoint has spared a restart, see [`Engine::to_replay`].
+    covered_bytes: AtomicU64,
     observer: Arc<dyn Observer>,
     signals: Signals,
     background: Mutex<Vec<JoinHandle<()>>>,
@@ -191,6 +196,10 @@ pub trait Observer: Send + Sync {
     fn recovery_progress(&self, _done: u64, _total: u64) {}
     /// A checkpoint was written.
     fn checkpoint_written(&self, _items: u64, _bytes: u64, _took: Duration) {}
+    /// A checkpoint was begun and not finished.
+    fn checkpoint_failed(&self) {}
+    /// So many orders of a chunk were refused, for a reason that the API names.
+    fn orders_refused(&self, _reason: &str, _orders: u64) {}
 }
 
 struct Unobserved;
@@ -284,33 +293,6 @@ impl From<JournalFault> for EngineError {
     }
 }
 
-/// Figures for gauges.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Merchants that are open.
-    pub merchants: u64,
-    /// Decided orders that are remembered.
-    pub orders_remembered: u64,
-    /// Decided requests that are remembered.
-    pub requests_remembered: u64,
-    /// Bytes appended to the journal that are not durable.
-    pub journal_queued_bytes: u64,
-    /// The last position.
-    pub journal_last: u64,
-    /// The last durable position.
-    pub journal_durable: u64,
-    /// Nothing can be recorded, since the disk is full.
-    pub read_only: bool,
-    /// How long the oldest due work has been waiting for the background task.
-    pub due_lag: Duration,
-    /// Commands that wait for the disk.
-    pub in_flight: u64,
-    /// The clock against the wall.
-    pub clock: ClockState,
-    /// How many merchants each shard holds.
-    pub shard_sizes: Vec<u64>,
-}
-
 impl Engine {
     /// Decides on a command, and answers when everything the answer rests on is durable. Whoever stops waiting loses nothing:
     /// the fact stands, and a repeat gets its answer.
@@ -321,7 +303,8 @@ impl Engine {
         let _permit = self.permit()?;
         self.check_lag()?;
         self.next_segment(1).await;
-        self.once_durable(self.submit(&request)).await
+        let submitted = trace::timed(trace::DECIDE, || self.submit(&request));
+        self.once_durable(submitted).await
     }
 
     fn permit(&self) -> Result<SemaphorePermit<'_>, EngineError> {
@@ -329,7 +312,7 @@ impl Engine {
     }
 
     async fn once_durable<T>(&self, submitted: Submitted<T>) -> Result<T, EngineError> {
-        self.journal.wait_durable(submitted.rests_on).await?;
+        trace::stage(trace::DURABLE, self.journal.wait_durable(submitted.rests_on)).await?;
         submitted.result
     }
 
@@ -372,25 +355,9 @@ impl Engine {
         Ok(given.now)
     }
 
-    /// Figures for gauges. Takes short locks only, but as many as there are shards: meant for a scrape, not for every request.
-    pub fn stats(&self) -> Stats {
-        let decided = self.decided.counts();
-        Stats {
-            merchants: self.merchants.len() as u64,
-            orders_remembered: decided.orders,
-            requests_remembered: decided.requests,
-            journal_queued_bytes: self.journal.queued_bytes() as u64,
-            journal_last: self.journal.last().get(),
-            journal_durable: self.journal.durable().get(),
-            read_only: self.journal.read_only(),
-            due_lag: self.deadlines.next().map_or(Duration::ZERO, |at| self.time.peek().since(at)),
-            in_flight: [&self.permits, &self.patient]
-                .map(|permits| self.max_in_flight.saturating_sub(permits.available_permits()) as u64)
-                .iter()
-                .sum(),
-            clock: self.time.clock().state(),
-            shard_sizes: self.merchants.shards().iter().map(|shard| shard.read().len() as u64).collect(),
-        }
+    /// Who is told what happens.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     /// Checks what always holds for every merchant, conservation of money first.

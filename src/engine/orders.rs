@@ -26,6 +26,7 @@ use crate::{
         decide_alone,
     },
     journal::{Appender, Lsn},
+    trace,
 };
 
 /// An order of a merchant.
@@ -125,7 +126,7 @@ impl Engine {
         self.next_segment(1).await;
         let mut told = None;
         let orders = slice::from_ref(order);
-        self.classify(orders, manner, &mut room, &mut |one| told = Some(one.copied()));
+        trace::timed(trace::DECIDE, || self.classify(orders, manner, &mut room, &mut |one| told = Some(one.copied())));
         self.durable(room).await?;
         // One was asked, one is told.
         told.unwrap_or_else(|| Err(overloaded()))
@@ -314,8 +315,10 @@ impl Run<'_> {
 
     fn report(&self) {
         for (cycle, [first, again]) in [Cycle::Quick, Cycle::Standard].into_iter().zip(self.tally) {
-            self.engine.observer.classified(cycle, false, first);
-            self.engine.observer.classified(cycle, true, again);
+            for (replayed, orders) in [(false, first), (true, again)] {
+                self.engine.observer.classified(cycle, replayed, orders);
+                trace::classified(cycle, replayed, orders);
+            }
         }
     }
 }

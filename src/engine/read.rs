@@ -1,10 +1,10 @@
 //! Looking at merchants: on a copy, with everything applied that has come due. A read writes nothing.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use super::{Engine, EngineError, Submitted, policies::Policies, time::Given};
 use crate::{
-    domain::{Margin, Merchant, MerchantId, Rejection, Timeline, Timestamp, as_of},
+    domain::{Margin, Merchant, MerchantId, Money, Rejection, Timeline, Timestamp, as_of},
     journal::{AppendError, Lsn},
 };
 
@@ -78,6 +78,38 @@ impl Engine {
         }
         self.journal.wait_durable(rests_on).await?;
         Ok(seen)
+    }
+
+    /// The merchants for whom a measure is largest, largest first and among equals by id, and how large it is; those for whom it is 0 are left
+    /// out. By what is recorded: what has come due and is not is not in it. Takes one shard after the other for as long as it takes to look at
+    /// its merchants.
+    ///
+    /// # Errors
+    /// When too much is in flight, or the journal has failed.
+    pub async fn largest(
+        self: &Arc<Self>,
+        most: usize,
+        measure: impl Fn(&Merchant) -> Money + Send + 'static,
+    ) -> Result<Vec<(MerchantId, Money)>, EngineError> {
+        let engine = Arc::clone(self);
+        let look = tokio::task::spawn_blocking(move || {
+            let mut largest = BinaryHeap::with_capacity(most + 1);
+            for cell in &engine.merchants {
+                let amount = measure(&cell.merchant);
+                let beaten = || largest.peek().is_some_and(|Reverse((least, _))| amount < *least);
+                if amount.is_zero() || (largest.len() == most && beaten()) {
+                    continue;
+                }
+                largest.push(Reverse((amount, Reverse(cell.key().clone()))));
+                if largest.len() > most {
+                    largest.pop();
+                }
+            }
+            largest.into_sorted_vec()
+        });
+        let largest = look.await.map_err(|error| EngineError::Unavailable { reason: error.to_string() })?;
+        self.recorded().await?;
+        Ok(largest.into_iter().map(|Reverse((amount, Reverse(id)))| (id, amount)).collect())
     }
 
     fn look_at(&self, merchant: &MerchantId) -> Submitted<View> {

@@ -1,6 +1,6 @@
 //! From what is on disk to an engine that serves.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
 use dashmap::DashMap;
 use prost::Message as _;
@@ -256,6 +256,7 @@ impl State {
             max_recent: options.max_recent,
             max_lag: options.max_lag,
             replayed_bytes: self.replayed_bytes,
+            covered_bytes: AtomicU64::new(0),
             observer: options.observer,
             signals: Signals::default(),
             background: Mutex::default(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{Engine, EngineError, overloaded};
-use crate::journal::Lsn;
+use crate::{journal::Lsn, trace};
 
 /// How often who waits looks whether it still has to.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -57,17 +57,25 @@ impl Engine {
     /// # Errors
     /// Never while the engine lives.
     pub async fn room_for(&self, commands: usize) -> Result<Room, EngineError> {
-        let permits = Arc::clone(&self.patient).acquire_many_owned(self.permits_for(commands)).await;
-        while self.check_lag().is_err() && self.journal.fault().is_none() {
-            sleep(LOOK_AGAIN).await;
-        }
-        self.next_segment(commands).await;
+        let permits = trace::stage(trace::ROOM, async {
+            let permits = Arc::clone(&self.patient).acquire_many_owned(self.permits_for(commands)).await;
+            while self.check_lag().is_err() && self.journal.fault().is_none() {
+                sleep(LOOK_AGAIN).await;
+            }
+            self.wait_for_segment(commands).await;
+            permits
+        });
+        let permits = permits.await;
         permits.map(Room::from).map_err(|_| overloaded())
     }
 
     /// Waits while there may be no room in the journal for so many commands because its next segment is still being prepared. Needs a runtime
     /// with time.
     pub async fn next_segment(&self, commands: usize) {
+        trace::stage(trace::ROOM, self.wait_for_segment(commands)).await;
+    }
+
+    async fn wait_for_segment(&self, commands: usize) {
         while self.journal.is_short_of_room(commands.saturating_mul(LARGE_RECORD)) {
             sleep(LOOK_AGAIN).await;
         }
@@ -89,6 +97,6 @@ impl Engine {
     /// # Errors
     /// When the journal has failed: what was recorded and is not durable is open then, and a repeat after a restart tells.
     pub async fn durable(&self, room: Room) -> Result<(), EngineError> {
-        Ok(self.journal.wait_durable(room.rests_on).await?)
+        Ok(trace::stage(trace::DURABLE, self.journal.wait_durable(room.rests_on)).await?)
     }
 }

@@ -106,25 +106,25 @@ const WORTH: u64 = 4;
 
 fn run_checkpoints(engine: &Engine) {
     give_way();
-    let (mut covered, mut last_size) = (0, 0);
+    let mut last_size = 0;
     let mut pause = TICK;
     while engine.signals.checkpoint.wait(pause) {
         let evicted = engine.let_go();
         if evicted > 0 {
             tracing::debug!(evicted, "decided facts left memory; the history knows them");
         }
-        let to_replay = engine.replayed_bytes + engine.journal.bytes_appended();
         pause = TICK;
-        if to_replay.saturating_sub(covered) < engine.checkpoint_every.max(last_size * WORTH) {
+        if engine.to_replay() < engine.checkpoint_every.max(last_size * WORTH) {
             continue;
         }
         match checkpoint::write(engine) {
             Ok(written) => {
-                (covered, last_size) = (to_replay, written.bytes);
+                last_size = written.bytes;
                 tracing::info!(items = written.items, bytes = written.bytes, "checkpoint written");
             }
             Err(error) => {
                 pause = RETRY_CHECKPOINT;
+                engine.observer.checkpoint_failed();
                 tracing::warn!(%error, "the checkpoint was not finished");
             }
         }

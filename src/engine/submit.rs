@@ -18,6 +18,7 @@ use crate::{
     },
     journal::{AppendError, Lsn},
     proto::journal::{self as pb, MerchantFacts, Record, record::Body},
+    trace,
 };
 
 /// What a command or a read came to, and the position that has to be durable before anybody may learn of it.
@@ -152,6 +153,7 @@ impl Engine {
     fn tell_cycle(&self, fact: &Fact, replayed: bool) {
         if let Fact::OrderClassified(order) = fact {
             self.observer.classified(order.cycle, replayed, 1);
+            trace::classified(order.cycle, replayed, 1);
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, flock, statvfs};
 
 /// A file system. All of the journal's files are reached through one, so that a simulation can put its own in place of [`OsDisk`].
 ///
@@ -74,11 +74,28 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// As the file system tells it.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// How much room there is where a directory is.
+    ///
+    /// # Errors
+    /// As the file system tells it; `Unsupported` where there is no such thing.
+    fn space(&self, _dir: &Path) -> io::Result<Space> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Makes a file that can be held once, and holds it until what is returned is dropped, or the process ends.
     ///
     /// # Errors
     /// `WouldBlock` where it is held already.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Held>>;
+}
+
+/// Room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// What this process may still take.
+    pub free: u64,
+    /// All there is, taken or not.
+    pub total: u64,
 }
 
 /// A file that is open.
@@ -196,6 +213,12 @@ impl Disk for OsDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let disk = statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Space { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Held>> {

@@ -69,7 +69,7 @@ mod wire;
 
 pub use appender::Appender;
 pub use batch::Batch;
-pub use disk::{Disk, DiskFile, Held, Open, OsDisk, remove_large};
+pub use disk::{Disk, DiskFile, Held, Open, OsDisk, Space, remove_large};
 pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, RecoverError, StoreError, VisitError};
 pub use faults::{Faults, Half};
 pub use file::{FileOptions, FileStore, NewDirectory};
@@ -79,5 +79,6 @@ pub use identity::Identity;
 pub use memory::{MemoryStore, Unsynced};
 pub use position::{Epoch, Lsn};
 pub use store::{
-    CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, Torn, VisitItem, VisitRecord,
+    CheckpointInfo, CheckpointWriter, CommitTimes, Extent, Progress, RoomWatcher, Store, Tail, Torn, Usage, VisitItem,
+    VisitRecord,
 };

@@ -69,6 +69,11 @@ pub trait Store: Send + Sync + 'static {
     /// The longest record that can be kept, in bytes.
     fn max_record(&self) -> usize;
 
+    /// How much room the journal takes and has, for whoever watches it. Looks at directories: meant for a scrape.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
     /// Asks to be told when room may have grown. The last watcher counts.
     fn watch_room(&self, watcher: RoomWatcher);
 
@@ -91,6 +96,28 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Damage, a failing file system, or a refusal of `visit`.
     fn read_checkpoint(&self, info: &CheckpointInfo, visit: &mut VisitItem<'_>) -> Result<(), RecoverError>;
+}
+
+/// How much room a journal takes, and how much there is where it is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The segments that a start may read, the one that is written to among them.
+    pub live: Extent,
+    /// Those behind two checkpoints.
+    pub archived: Extent,
+    /// Bytes that may still be taken.
+    pub free: u64,
+    /// All bytes there are, taken or not; 0 where that cannot be told.
+    pub total: u64,
+}
+
+/// Some segments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many.
+    pub segments: u64,
+    /// Their size.
+    pub bytes: u64,
 }
 
 /// A checkpoint that is being written. Dropped without `commit`, nothing remains of it.

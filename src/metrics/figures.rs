@@ -30,6 +30,9 @@ pub(super) struct Work {
     pub(super) checkpoint_items: Gauge,
     pub(super) checkpoint_bytes: Gauge,
     pub(super) checkpoint_took: Histogram,
+    pub(super) checkpoint_failures: Counter,
+    pub(super) checkpoint_age: Float,
+    pub(super) recovery_took: Float,
 }
 
 impl Work {
@@ -53,6 +56,9 @@ impl Work {
             checkpoint_items: Gauge::default(),
             checkpoint_bytes: Gauge::default(),
             checkpoint_took: Histogram::new(exponential_buckets(1e-3, 2.0, 18)),
+            checkpoint_failures: Counter::default(),
+            checkpoint_age: Float::default(),
+            recovery_took: Float::default(),
         };
         work.register(registry);
         work
@@ -76,6 +82,12 @@ impl Work {
         registry.register_with_unit("tplus_checkpoint", help, Unit::Bytes, self.checkpoint_bytes.clone());
         let help = "Writing a checkpoint";
         registry.register_with_unit("tplus_checkpoint", help, Unit::Seconds, self.checkpoint_took.clone());
+        let help = "Checkpoints that were begun and not finished";
+        registry.register("tplus_checkpoint_failures", help, self.checkpoint_failures.clone());
+        let help = "Since the last checkpoint was written, or since the start";
+        registry.register_with_unit("tplus_checkpoint_age", help, Unit::Seconds, self.checkpoint_age.clone());
+        let help = "How long the start took until calls were answered";
+        registry.register_with_unit("tplus_recovery", help, Unit::Seconds, self.recovery_took.clone());
     }
 
     pub(super) const fn classified(&self, cycle: Cycle, replayed: bool) -> &Counter {
@@ -87,19 +99,29 @@ impl Work {
     }
 }
 
+type Label = [(&'static str, &'static str); 1];
+
 /// What is looked at when somebody scrapes.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) serving: Gauge,
     merchants: Gauge,
-    shard_merchants: Family<[(&'static str, &'static str); 1], Float>,
+    shard_merchants: Family<Label, Float>,
     orders: Gauge,
     requests: Gauge,
+    filtered: Gauge,
     queued: Gauge,
     last: Gauge,
     durable: Gauge,
-    in_flight: Gauge,
+    segments: Family<Label, Gauge>,
+    segment_bytes: Family<Label, Gauge>,
+    disk_free: Gauge,
+    disk_size: Gauge,
+    replay: Gauge,
+    in_flight: Family<Label, Gauge>,
+    most_in_flight: Gauge,
     read_only: Gauge,
+    failed: Gauge,
     due_lag: Float,
     clock_offset: Float,
     clock_alarm: Gauge,
@@ -118,24 +140,49 @@ impl State {
             shard_merchants: Family::default(),
             orders: gauge("tplus_orders_remembered", "Orders whose answer is remembered"),
             requests: gauge("tplus_requests_remembered", "Requests whose answer is remembered"),
+            filtered: gauge("tplus_ids_filtered", "Orders and requests that have left memory, but for a tag"),
             queued: Gauge::default(),
             last: gauge("tplus_journal_last_lsn", "The last position given out"),
             durable: gauge("tplus_journal_durable_lsn", "The last position that is on disk"),
-            in_flight: gauge("tplus_in_flight", "Commands that wait for their answer"),
-            read_only: gauge("tplus_read_only", "1 while the disk is full"),
+            segments: Family::default(),
+            segment_bytes: Family::default(),
+            disk_free: Gauge::default(),
+            disk_size: Gauge::default(),
+            replay: Gauge::default(),
+            in_flight: Family::default(),
+            most_in_flight: gauge("tplus_in_flight_limit", "The most commands of calls, and of streams, that may wait"),
+            read_only: gauge("tplus_read_only", "1 while commands are refused for want of room on the disk"),
+            failed: gauge("tplus_journal_failed", "1 once the journal has failed and the process is about to end"),
             due_lag: Float::default(),
             clock_offset: Float::default(),
             clock_alarm: gauge("tplus_clock_alarm", "1 while the machine's clock is too far off to be followed"),
         };
+        state.register(registry);
+        state
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let state = self;
         let help = "What waits to be written";
         registry.register_with_unit("tplus_journal_queued", help, Unit::Bytes, state.queued.clone());
+        let help = "Files of the journal: live, and those behind two checkpoints";
+        registry.register("tplus_journal_segments", help, state.segments.clone());
+        let help = "Size of the journal: live, and what is behind two checkpoints";
+        registry.register_with_unit("tplus_journal_disk", help, Unit::Bytes, state.segment_bytes.clone());
+        let help = "What is free on the disk of the data directory";
+        registry.register_with_unit("tplus_disk_free", help, Unit::Bytes, state.disk_free.clone());
+        let help = "Size of the disk of the data directory";
+        registry.register_with_unit("tplus_disk_size", help, Unit::Bytes, state.disk_size.clone());
+        let help = "Records that a restart would have to replay";
+        registry.register_with_unit("tplus_replay", help, Unit::Bytes, state.replay.clone());
+        let help = "Commands that wait for their answer, of calls and of streams";
+        registry.register("tplus_in_flight", help, state.in_flight.clone());
         let help = "How long the oldest settlement or release that is due waits to be recorded";
         registry.register_with_unit("tplus_due_lag", help, Unit::Seconds, state.due_lag.clone());
         let help = "How far the machine's clock is ahead of engine time";
         registry.register_with_unit("tplus_clock_offset", help, Unit::Seconds, state.clock_offset.clone());
         let help = "Merchants of a shard: the smallest, the largest, the mean";
         registry.register("tplus_shard_merchants", help, state.shard_merchants.clone());
-        state
     }
 
     pub(super) fn look_at(&self, stats: &Stats) {
@@ -145,8 +192,11 @@ impl State {
         self.queued.set(signed(stats.journal_queued_bytes));
         self.last.set(signed(stats.journal_last));
         self.durable.set(signed(stats.journal_durable));
-        self.in_flight.set(signed(stats.in_flight));
+        self.filtered.set(signed(stats.ids_filtered));
+        self.replay.set(signed(stats.replay_bytes));
+        self.look_at_room(stats);
         self.read_only.set(i64::from(stats.read_only));
+        self.failed.set(i64::from(stats.journal_failed));
         self.due_lag.set(stats.due_lag.as_secs_f64());
         self.clock_offset.set(stats.clock.offset_to_wall_us as f64 / 1e6);
         self.clock_alarm.set(i64::from(stats.clock.alarm));
@@ -156,6 +206,20 @@ impl State {
         shards("max", wide(sizes.iter().max().copied().unwrap_or_default()));
         shards("mean", wide(sizes.iter().sum()) / float(sizes.len().max(1)));
     }
+
+    fn look_at_room(&self, stats: &Stats) {
+        let set = |family: &Family<Label, Gauge>, label, value| family.get_or_create(&[label]).set(signed(value));
+        set(&self.in_flight, ("part", "calls"), stats.in_flight);
+        set(&self.in_flight, ("part", "streams"), stats.in_flight_streams);
+        self.most_in_flight.set(signed(stats.max_in_flight));
+        let usage = &stats.journal_usage;
+        for (part, extent) in [("live", usage.live), ("archive", usage.archived)] {
+            set(&self.segments, ("part", part), extent.segments);
+            set(&self.segment_bytes, ("part", part), extent.bytes);
+        }
+        self.disk_free.set(signed(usage.free));
+        self.disk_size.set(signed(usage.total));
+    }
 }
 
 /// How far the history is, looked at when somebody scrapes.
@@ -164,6 +228,7 @@ pub(super) struct Past {
     applied: Gauge,
     durable: Gauge,
     lag: Gauge,
+    most_lag: Gauge,
     facts: Gauge,
     disk: Gauge,
     stuck: Gauge,
@@ -180,6 +245,7 @@ impl Past {
             applied: gauge("tplus_history_applied_lsn", "Up to which position the history can be read"),
             durable: gauge("tplus_history_durable_lsn", "Up to which position the history is on disk for good"),
             lag: gauge("tplus_history_lag_records", "Durable records that the history has not taken up yet"),
+            most_lag: gauge("tplus_history_lag_limit", "How many records it may be behind before commands are refused"),
             facts: gauge("tplus_history_facts", "Facts that the history holds"),
             disk: Gauge::default(),
             stuck: gauge("tplus_history_stuck", "1 while the history cannot go on, or has ended"),
@@ -188,10 +254,11 @@ impl Past {
         past
     }
 
-    pub(super) fn look_at(&self, stats: &history::Stats, journal_durable: u64) {
+    pub(super) fn look_at(&self, stats: &history::Stats, engine: &Stats) {
         self.applied.set(signed(stats.applied.get()));
         self.durable.set(signed(stats.durable.get()));
-        self.lag.set(signed(journal_durable.saturating_sub(stats.applied.get())));
+        self.lag.set(signed(engine.journal_durable.saturating_sub(stats.applied.get())));
+        self.most_lag.set(signed(engine.max_lag));
         self.facts.set(signed(stats.facts));
         self.disk.set(signed(stats.disk_bytes));
         self.stuck.set(i64::from(stats.stuck.is_some() || stats.failed.is_some()));

@@ -50,14 +50,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut call = self.metrics.call(request.uri().path());
+        let metrics = Arc::clone(&self.metrics);
+        let mut call = metrics.call(request.uri().path());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await.inspect_err(|_| call.end(Code::Unknown))?;
-            if let Some(code) = code_in(response.headers()) {
-                call.end(code);
-            }
-            Ok(response.map(|inner| MeasuredBody { inner, call }))
+            told(&mut call, &metrics, response.headers());
+            Ok(response.map(|inner| MeasuredBody { inner, call, metrics }))
         })
     }
 }
@@ -67,6 +66,7 @@ where
 pub struct MeasuredBody<B> {
     inner: B,
     call: Call,
+    metrics: Arc<Metrics>,
 }
 
 impl<B: Body + Unpin> Body for MeasuredBody<B> {
@@ -80,9 +80,8 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(code) = frame.trailers_ref().and_then(code_in) {
-                    self.call.end(code);
-                }
+                let Self { call, metrics, .. } = &mut *self;
+                frame.trailers_ref().into_iter().for_each(|trailers| told(call, metrics, trailers));
             }
             Some(Err(_)) | None => self.call.end(Code::Unknown),
         }
@@ -95,6 +94,15 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// Ends a call if this says how it ended.
+fn told(call: &mut Call, metrics: &Metrics, headers: &HeaderMap) {
+    let Some(code) = code_in(headers) else { return };
+    call.end(code);
+    if code != Code::Ok {
+        metrics.refused.count_call(headers);
     }
 }
 

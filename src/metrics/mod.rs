@@ -4,19 +4,28 @@
 //! ([`Measure`]) and by the engine ([`Observer`]); what can be looked at is looked at when somebody scrapes.
 
 mod calls;
+mod connections;
 mod figures;
 mod http;
 mod layer;
+mod process;
+mod refused;
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
 
 use self::{
     calls::{Call, Calls},
     figures::{Past, State, Work},
+    process::Process,
+    refused::Refused,
 };
 pub use self::{
+    connections::{Connections, Open},
     http::{CONTENT_TYPE, routes},
     layer::{Measure, MeasuredBody},
 };
@@ -34,6 +43,11 @@ pub struct Metrics {
     work: Work,
     state: State,
     past: Past,
+    refused: Refused,
+    connections: Connections,
+    process: Process,
+    /// When the last checkpoint was written, or else everything was at 0.
+    checkpoint: Mutex<Instant>,
 }
 
 impl Metrics {
@@ -46,15 +60,21 @@ impl Metrics {
         let work = Work::new(&mut registry);
         let state = State::new(&mut registry);
         let past = Past::new(&mut registry);
-        Self { registry, calls, work, state, past }
+        let refused = Refused::new(&mut registry);
+        let connections = Connections::new(&mut registry);
+        let process = Process::new(&mut registry);
+        let checkpoint = Mutex::new(Instant::now());
+        Self { registry, calls, work, state, past, refused, connections, process, checkpoint }
     }
 
     /// Everything in the text format of OpenMetrics; what the engine and its history look like now, if there are any.
     pub fn render(&self, stats: Option<(&Stats, &history::Stats)>) -> String {
         if let Some((stats, past)) = stats {
             self.state.look_at(stats);
-            self.past.look_at(past, stats.journal_durable);
+            self.past.look_at(past, stats);
         }
+        self.work.checkpoint_age.set(self.last_checkpoint().elapsed().as_secs_f64());
+        self.process.look();
         let mut out = String::new();
         match text::encode(&mut out, &self.registry) {
             Ok(()) => out,
@@ -71,6 +91,20 @@ impl Metrics {
     /// Whether calls are answered, as last set.
     pub fn is_serving(&self) -> bool {
         self.state.serving.get() == 1
+    }
+
+    /// The engine was recovered, which took so long.
+    pub fn recovered(&self, took: Duration) {
+        self.work.recovery_took.set(took.as_secs_f64());
+    }
+
+    /// What is to be told of connections.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
+    }
+
+    fn last_checkpoint(&self) -> MutexGuard<'_, Instant> {
+        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call of a method, by its path, has arrived.
@@ -109,6 +143,15 @@ impl Observer for Metrics {
         self.work.checkpoint_items.set(figures::signed(items));
         self.work.checkpoint_bytes.set(figures::signed(bytes));
         self.work.checkpoint_took.observe(took.as_secs_f64());
+        *self.last_checkpoint() = Instant::now();
+    }
+
+    fn checkpoint_failed(&self) {
+        self.work.checkpoint_failures.inc();
+    }
+
+    fn orders_refused(&self, reason: &str, orders: u64) {
+        self.refused.count(reason, orders);
     }
 }
 

@@ -139,6 +139,15 @@ fn what_the_engine_does_is_counted() {
     metrics.due_recorded(7);
     metrics.recovery_progress(1, 4);
     metrics.checkpoint_written(10, 2_048, Duration::from_millis(5));
+    metrics.checkpoint_failed();
+    metrics.orders_refused("ID_REUSED", 3);
+    metrics.orders_refused("no such reason", 2);
+    metrics.recovered(Duration::from_millis(1_500));
+    let connections = metrics.connections();
+    connections.allow(7);
+    connections.refuse();
+    let _one = connections.open();
+    drop(connections.open());
     for (series, expected) in [
         (r#"tplus_classifications_total{cycle="quick",replayed="false"}"#, "1"),
         (r#"tplus_classifications_total{cycle="quick",replayed="true"}"#, "0"),
@@ -152,6 +161,13 @@ fn what_the_engine_does_is_counted() {
         ("tplus_checkpoint_items", "10"),
         ("tplus_checkpoint_bytes", "2048"),
         ("tplus_checkpoint_seconds_count", "1"),
+        ("tplus_checkpoint_failures_total", "1"),
+        (r#"tplus_refused_total{reason="ID_REUSED"}"#, "3"),
+        (r#"tplus_refused_total{reason="OTHER"}"#, "2"),
+        ("tplus_recovery_seconds", "1.5"),
+        ("tplus_connections", "1"),
+        ("tplus_connections_limit", "7"),
+        ("tplus_connections_refused_total", "1"),
         (concat!(r#"tplus_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""}"#), "1"),
     ] {
         assert_eq!(value(&metrics, series), expected, "{series}");
@@ -167,6 +183,18 @@ fn what_the_engine_looks_like_is_shown() {
         journal_last: 12,
         journal_durable: 11,
         read_only: true,
+        journal_failed: true,
+        in_flight: 3,
+        in_flight_streams: 5,
+        max_in_flight: 64,
+        max_lag: 1_000,
+        replay_bytes: 77,
+        journal_usage: crate::journal::Usage {
+            live: crate::journal::Extent { segments: 2, bytes: 20 },
+            archived: crate::journal::Extent { segments: 3, bytes: 30 },
+            free: 5,
+            total: 50,
+        },
         due_lag: Duration::from_millis(1_500),
         clock: crate::clock::ClockState { offset_to_wall_us: -250_000, alarm: true },
         ..Stats::default()
@@ -181,6 +209,17 @@ fn what_the_engine_looks_like_is_shown() {
         ("tplus_journal_durable_lsn", "11"),
         ("tplus_journal_queued_bytes", "0"),
         ("tplus_read_only", "1"),
+        ("tplus_journal_failed", "1"),
+        (r#"tplus_in_flight{part="calls"}"#, "3"),
+        (r#"tplus_in_flight{part="streams"}"#, "5"),
+        ("tplus_in_flight_limit", "64"),
+        ("tplus_history_lag_limit", "1000"),
+        ("tplus_history_lag_records", "11"),
+        ("tplus_replay_bytes", "77"),
+        (r#"tplus_journal_segments{part="live"}"#, "2"),
+        (r#"tplus_journal_disk_bytes{part="archive"}"#, "30"),
+        ("tplus_disk_free_bytes", "5"),
+        ("tplus_disk_size_bytes", "50"),
         ("tplus_due_lag_seconds", "1.5"),
         ("tplus_clock_offset_seconds", "-0.25"),
         ("tplus_clock_alarm", "1"),

@@ -27,7 +27,10 @@ use tonic::{
 };
 
 use super::{admission::Calls, tls::Tls};
-use crate::access::Peer;
+use crate::{
+    access::Peer,
+    metrics::{Connections, Open},
+};
 
 /// How many files the rest of the process may need: the journal's, the history's and those of its store.
 const RESERVED: u64 = 1_024;
@@ -62,18 +65,20 @@ pub(super) struct Bounded {
     /// Handshakes that go on; each has its place among the connections already.
     handshakes: JoinSet<Option<Connection>>,
     free: Arc<Semaphore>,
+    seen: Connections,
     /// Somebody was hung up on, which is told once, until there is room again.
     full: bool,
 }
 
 impl Bounded {
-    pub(super) fn new(incoming: TcpIncoming, tls: Option<Arc<Tls>>, most: usize) -> Self {
+    pub(super) fn new(incoming: TcpIncoming, tls: Option<Arc<Tls>>, (most, seen): (usize, Connections)) -> Self {
+        seen.allow(most);
         let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Self { incoming, tls, handshakes: JoinSet::new(), free, full: false }
+        Self { incoming, tls, handshakes: JoinSet::new(), free, seen, full: false }
     }
 
     /// The next that connects and finds a place.
-    fn poll_place(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<(TcpStream, OwnedSemaphorePermit)>>> {
+    fn poll_place(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<(TcpStream, Place)>>> {
         loop {
             let stream = match ready!(Pin::new(&mut self.incoming).poll_next(context)) {
                 Some(Ok(stream)) => stream,
@@ -83,9 +88,13 @@ impl Bounded {
             let permit = Arc::clone(&self.free).try_acquire_owned();
             let was_full = std::mem::replace(&mut self.full, permit.is_err());
             match permit {
-                Ok(permit) => return Poll::Ready(Some(Ok((stream, permit)))),
-                Err(_) if was_full => {}
-                Err(_) => tracing::warn!("there are as many connections as there may be: others are hung up on"),
+                Ok(permit) => {
+                    return Poll::Ready(Some(Ok((stream, Place { _permit: permit, _open: self.seen.open() }))));
+                }
+                Err(_) => self.seen.refuse(),
+            }
+            if self.full && !was_full {
+                tracing::warn!("there are as many connections as there may be: others are hung up on");
             }
         }
     }
@@ -104,28 +113,28 @@ impl Stream for Bounded {
                 }
                 continue;
             }
-            let (stream, permit) = match ready!(self.poll_place(context)) {
+            let (stream, place) = match ready!(self.poll_place(context)) {
                 Some(Ok(place)) => place,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             };
             match self.tls.clone() {
-                None => return Poll::Ready(Some(Ok(Connection::plain(stream, permit)))),
-                Some(tls) => drop(self.handshakes.spawn(encrypted(tls, stream, permit))),
+                None => return Poll::Ready(Some(Ok(Connection::plain(stream, place)))),
+                Some(tls) => drop(self.handshakes.spawn(encrypted(tls, stream, place))),
             }
         }
     }
 }
 
 /// Shakes hands, within the time that there is for that.
-async fn encrypted(tls: Arc<Tls>, stream: TcpStream, permit: OwnedSemaphorePermit) -> Option<Connection> {
+async fn encrypted(tls: Arc<Tls>, stream: TcpStream, place: Place) -> Option<Connection> {
     let address = stream.peer_addr().ok();
     match tls.accept(stream).await {
         Ok(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             let peer = certificate
                 .map_or_else(|| Peer::unnamed(address), |certificate| Peer::with_certificate(address, certificate));
-            Some(Connection::new(Wire::Encrypted(Box::new(stream)), peer, permit))
+            Some(Connection::new(Wire::Encrypted(Box::new(stream)), peer, place))
         }
         Err(error) => {
             tracing::debug!(?address, %error, "no handshake came about");
@@ -140,7 +149,13 @@ pub(super) struct Connection {
     peer: Arc<Peer>,
     /// What may be read before the others have theirs.
     turn: usize,
+    _place: Place,
+}
+
+/// A place among the connections that there may be, and one more of those that there are.
+struct Place {
     _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 /// What the bytes go through.
@@ -159,13 +174,13 @@ pub(super) struct Link {
 }
 
 impl Connection {
-    fn new(wire: Wire, peer: Peer, permit: OwnedSemaphorePermit) -> Self {
-        Self { wire, peer: Arc::new(peer), turn: TURN, _permit: permit }
+    fn new(wire: Wire, peer: Peer, place: Place) -> Self {
+        Self { wire, peer: Arc::new(peer), turn: TURN, _place: place }
     }
 
-    fn plain(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+    fn plain(stream: TcpStream, place: Place) -> Self {
         let peer = Peer::unnamed(stream.peer_addr().ok());
-        Self::new(Wire::Plain(stream), peer, permit)
+        Self::new(Wire::Plain(stream), peer, place)
     }
 }
 
@@ -254,7 +269,8 @@ mod tests {
         };
         let (accepted, _stream) = tokio::join!(listener.accept(), says);
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut connection = pin!(Connection::plain(accepted.unwrap().0, permit));
+        let place = Place { _permit: permit, _open: crate::metrics::Metrics::new().connections().open() };
+        let mut connection = pin!(Connection::plain(accepted.unwrap().0, place));
         let (mut heard, mut most_at_once) = (0, 0);
         while heard < SAID {
             let at_once = poll_fn(|context| {

@@ -44,6 +44,7 @@ use crate::{
     history::History,
     journal::JournalFault,
     metrics::{self, Metrics},
+    trace::Trace,
 };
 
 /// Where and how to serve.
@@ -67,6 +68,8 @@ pub struct ServerOptions {
     pub max_concurrent_streams: u32,
     /// The largest message that is read, in bytes.
     pub max_message_bytes: usize,
+    /// Traces calls.
+    pub trace: Trace,
 }
 
 impl Default for ServerOptions {
@@ -82,6 +85,7 @@ impl Default for ServerOptions {
             max_concurrent_streams: 256,
             // An import of 10,000 orders fits.
             max_message_bytes: 4 << 20,
+            trace: Trace::default(),
         }
     }
 }
@@ -200,7 +204,10 @@ impl Server {
             () = &mut shutdown => return Ok(()),
         };
         let Opened { engine, history, data, recovered } = opened?;
-        running.ready(Arc::clone(&engine), history).await;
+        running.ready(Arc::clone(&engine), history, recovered.took).await;
+        let Recovered { merchants, orders, records, last, took } = recovered;
+        let took_seconds = took.as_secs_f64();
+        tracing::info!(%listen, merchants, orders, records, last, took_seconds, "serving");
         announce(&Banner { listen, metrics_listen, data, clock: engine.clock_mode(), recovered });
         running.until_the_end(&engine, shutdown).await
     }
@@ -249,8 +256,8 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let router = wire::router(&options, &metrics, &slot, health_service);
         let reload = Task(tokio::spawn(reload::keep_up(tls.clone(), options.access.clone())));
-        let most = connections::allowed(options.max_connections);
-        let grpc = tokio::spawn(wire::serve(router, (listener, tls), most, stopped));
+        let connections = (connections::allowed(options.max_connections), metrics.connections());
+        let grpc = tokio::spawn(wire::serve(router, (listener, tls), connections, stopped));
         let scrape = scrape.map(|(listener, _)| {
             let routes = metrics::routes(Arc::clone(&metrics), Arc::clone(&slot));
             Task(tokio::spawn(async move {
@@ -262,8 +269,9 @@ impl Running {
         Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape, _reload: reload }
     }
 
-    async fn ready(&self, engine: Arc<Engine>, history: History) {
+    async fn ready(&self, engine: Arc<Engine>, history: History, took: Duration) {
         self.slot.fill(engine, history);
+        self.metrics.recovered(took);
         self.metrics.set_serving(true);
         self.health.serving().await;
     }
@@ -278,7 +286,9 @@ impl Running {
             reason = engine.faulted() => Err(ServeError::Fault(reason)),
             ended = &mut self.grpc => Err(ServeError::Ended(said(ended))),
         };
+        tracing::info!(in_order = why.is_ok(), "calls in flight are answered, and no others");
         let closed = self.drain(Arc::clone(engine)).await;
+        tracing::info!(in_order = closed.is_ok(), "stopped");
         why.and(closed)
     }
 

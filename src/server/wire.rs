@@ -17,8 +17,9 @@ use tower::{
 use super::{ServerOptions, admission::Admission, connections::Bounded, gate::Gate, tls::Tls, whole};
 use crate::{
     grpc::{EngineSlot, Services, convert},
-    metrics::{Measure, Metrics},
+    metrics::{Connections, Measure, Metrics},
     proto::{self, v1},
+    trace::Trace,
 };
 
 const MIB: u32 = 1024 * 1024;
@@ -29,7 +30,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 type Body = tonic::body::Body;
 type Explain = MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>;
 type Complete = MapRequestLayer<fn(http::Request<Body>) -> http::Request<Body>>;
-type Layers = Stack<Complete, Stack<Admission, Stack<Gate, Stack<Explain, Stack<Measure, Identity>>>>>;
+type Layers = Stack<Complete, Stack<Admission, Stack<Gate, Stack<Explain, Stack<Measure, Stack<Trace, Identity>>>>>>;
 
 /// All services behind the layers.
 pub(super) fn router(
@@ -51,6 +52,7 @@ pub(super) fn router(
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(options.trace.clone())
         .layer(Measure::new(Arc::clone(metrics)))
         .layer(MapResponseLayer::new(explain))
         .layer(Gate::new(options.access.clone()))
@@ -99,7 +101,7 @@ fn reflection() -> Reflection<'static> {
 pub(super) async fn serve(
     router: Router<Layers>,
     (listener, tls): (TcpListener, Option<Arc<Tls>>),
-    max_connections: usize,
+    connections: (usize, Connections),
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     // The server's own settings do not reach a listener that is given to it. Keepalive of TCP finds those who vanish before
@@ -107,5 +109,5 @@ pub(super) async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
     // A sender that is gone means stop as well.
     let stopped = async { stopped.await.unwrap_or_default() };
-    router.serve_with_incoming_shutdown(Bounded::new(incoming, tls, max_connections), stopped).await
+    router.serve_with_incoming_shutdown(Bounded::new(incoming, tls, connections), stopped).await
 }

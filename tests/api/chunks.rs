@@ -90,6 +90,10 @@ async fn a_refused_order_does_not_spoil_the_others() {
     assert_eq!(refusal.retry_after, None);
     let margin = server.margin("m").await.unwrap();
     assert_eq!(margin.quota.unwrap().used_all, "100.00", "the refused ones left nothing");
+    let text = server.scrape().await;
+    for (reason, refused) in [("INVALID_FIELD", 2), ("ORDER_TOO_OLD", 1), ("ID_REUSED", 2), ("OVERLOADED", 0)] {
+        assert!(text.contains(&format!("tplus_refused_total{{reason=\"{reason}\"}} {refused}\n")), "{reason}");
+    }
 }
 
 #[tokio::test]
@@ -197,6 +201,7 @@ async fn chunk_after_chunk_is_answered_in_order() {
     assert_eq!(stream.next().await.unwrap(), Some((7, vec!["Quick".into(), "INVALID_FIELD order_id".into()])));
     assert_eq!(stream.next().await.unwrap(), Some((7, vec!["Standard".into()])));
     assert_eq!(stream.next().await.unwrap(), Some((3, vec!["Quick again".into(), "INVALID_FIELD price".into()])));
+    assert!(server.scrape().await.contains("tplus_refused_total{reason=\"INVALID_FIELD\"} 2\n"));
     let Stream { chunks, mut answers } = stream;
     drop(chunks);
     assert_eq!(answers.message().await.unwrap(), None, "it ends when there are no more");

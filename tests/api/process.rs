@@ -99,6 +99,7 @@ async fn calls_and_answers_are_counted() {
         "tplus_merchants 1\n",
         "tplus_serving 1\n",
         "tplus_read_only 0\n",
+        "tplus_refused_total{reason=\"INVALID_FIELD\"} 1\n",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

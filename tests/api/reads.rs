@@ -206,3 +206,44 @@ async fn a_quote_says_what_is_in_the_way() {
     assert_eq!(told(quote(&server, &["1", "0", "x"]).await), bad("field=prices[1] field=prices[2]"));
     assert_eq!(told(quote(&server, &["1"; 1_001]).await), bad("field=prices"));
 }
+
+async fn ranked(server: &TestServer, by: MerchantMeasure, most: i32) -> Result<Vec<RankedMerchant>, Status> {
+    let request = RankMerchantsRequest { by: by.into(), most };
+    server.merchants().rank_merchants(request).await.map(|response| response.into_inner().merchants)
+}
+
+#[tokio::test]
+async fn the_largest_merchants_come_first() {
+    let server = start_server().await;
+    for (merchant, prices) in [("a", ["10", "20"]), ("b", ["25", "5"]), ("c", ["40", "1"]), ("d", ["1", "1"])] {
+        for (number, price) in prices.into_iter().enumerate() {
+            server.classify(order(merchant, &format!("o{number}"), price)).await.unwrap();
+        }
+    }
+    server.modify(guarantee("d", "g", 100)).await.unwrap();
+    let names =
+        |ranked: Vec<RankedMerchant>| ranked.into_iter().map(|one| one.merchant_id).collect::<Vec<_>>().concat();
+    assert_eq!(names(ranked(&server, MerchantMeasure::Unspecified, 0).await.unwrap()), "cabd", "equals by id");
+    assert_eq!(names(ranked(&server, MerchantMeasure::DayTotal, 2).await.unwrap()), "ca");
+    let guaranteed = ranked(&server, MerchantMeasure::Guarantee, 0).await.unwrap();
+    let expected = RankedMerchant {
+        merchant_id: "d".into(),
+        day_total: "2.00".into(),
+        day_quick: "0.00".into(),
+        pending: "2.00".into(),
+        guarantee: "100.00".into(),
+        gap: "100.00".into(),
+        debt: "0.00".into(),
+    };
+    assert_eq!(guaranteed, [expected], "those without are left out");
+    assert_eq!(names(ranked(&server, MerchantMeasure::Pending, 1).await.unwrap()), "c");
+    assert_eq!(names(ranked(&server, MerchantMeasure::Debt, 0).await.unwrap()), "");
+    // The next day begins with nothing.
+    server.advance_to(server.noon.after(hours(24))).await.unwrap();
+    assert_eq!(names(ranked(&server, MerchantMeasure::DayTotal, 0).await.unwrap()), "");
+    for (most, by) in [(101, 0), (-1, 0), (0, 77)] {
+        let refused = server.merchants().rank_merchants(RankMerchantsRequest { by, most }).await;
+        let (_, reason, fields) = crate::support::refusal(refused);
+        assert_eq!((&*reason, fields), ("INVALID_FIELD", vec![if by == 0 { "most" } else { "by" }.to_owned()]));
+    }
+}

@@ -7,6 +7,7 @@ mod evaluate;
 mod exposure;
 mod merchants;
 mod orders;
+mod rank;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use crate::{
     domain::{MerchantId, Timestamp},
     engine::Engine,
     history::{History, HistoryError, Reader},
+    trace,
 };
 
 /// An engine, its history, and what is shared by those who ask them.
@@ -36,13 +38,16 @@ pub(super) struct Past {
 pub(super) struct Sharing {
     /// One evaluation of a policy at a time: it takes a processor for as long as it lasts.
     evaluations: Arc<Semaphore>,
+    /// One look at all merchants at a time.
+    ranks: Arc<Semaphore>,
     /// Streams of events.
     watchers: Arc<Semaphore>,
 }
 
 impl Sharing {
     pub(super) fn new(watchers: usize) -> Self {
-        Self { evaluations: Arc::new(Semaphore::new(1)), watchers: Arc::new(Semaphore::new(watchers)) }
+        let [evaluations, ranks, watchers] = [1, 1, watchers].map(|most| Arc::new(Semaphore::new(most)));
+        Self { evaluations, ranks, watchers }
     }
 }
 
@@ -56,6 +61,7 @@ impl Past {
 
     /// The time, and a history in which everything about a merchant is recorded that was due by then.
     async fn of(&self, merchant: &MerchantId) -> Result<(Timestamp, Reader), Status> {
+        trace::about(merchant);
         let settled = self.engine.settled(merchant).await;
         let (now, position) = settled.map_err(|error| convert::failed_about(merchant, error))?;
         self.history.caught_up(position, PATIENCE).await.map_err(convert::history_failed)?;

@@ -104,7 +104,7 @@ about! {
 
 // Whoever changes the rules or the time of all, or looks at the books of all, touches all.
 about! {
-    AdvanceClockRequest, GetTrialBalanceRequest, ListMerchantsRequest, SetPolicyRequest => _this About::All
+    AdvanceClockRequest, GetTrialBalanceRequest, ListMerchantsRequest, RankMerchantsRequest, SetPolicyRequest => _this About::All
 }
 
 about! {

@@ -27,6 +27,7 @@ use crate::{
         wire::{Chunk, Results, StreamClassifyOrdersRequest, StreamClassifyOrdersResponse},
     },
     proto::v1,
+    trace,
 };
 
 /// How many groups of chunks of a stream may be decided and not yet sent.
@@ -75,8 +76,15 @@ async fn classify(
         if number > 0 {
             yield_now().await;
         }
-        engine.classify(slice, manner, room, &mut |told| tell(told.map_err(convert::failed)));
+        trace::timed(trace::DECIDE, || {
+            engine.classify(slice, manner, room, &mut |told| tell(told.map_err(convert::failed)));
+        });
     }
+}
+
+/// Has it counted what was refused of the orders of a chunk.
+pub(super) fn count_refused<M>(engine: &Engine, results: &Results<M>) {
+    results.refused().for_each(|(reason, orders)| engine.observer().orders_refused(reason, orders));
 }
 
 type Answer = Result<StreamClassifyOrdersResponse, Status>;
@@ -135,9 +143,11 @@ pub(super) fn answers(
     let (answers, told) = mpsc::channel(DEPTH);
     let (read, groups) = mpsc::channel(READ_AHEAD);
     let (decide, decided) = mpsc::channel(DEPTH);
-    deciders.spawn(decide_groups((Arc::clone(&engine), session), groups, decide, answers.clone()));
+    let (call, groups) =
+        (trace::current(), decide_groups((Arc::clone(&engine), session), groups, decide, answers.clone()));
+    deciders.spawn(call.clone().go_on(groups));
     tokio::spawn(take(chunks, draining, answers, read));
-    tokio::spawn(answer(engine, decided));
+    tokio::spawn(call.go_on(answer(engine, decided)));
     Answers { groups: told, group: Vec::new().into_iter() }
 }
 
@@ -320,6 +330,7 @@ async fn answer(engine: Arc<Engine>, mut decided: mpsc::Receiver<Decided>) {
         };
         // Without a journal there are no answers, and the stream ends with that.
         let ended = durable.is_err() || end.is_some();
+        results.iter().for_each(|results| count_refused(&engine, results));
         let answers = match durable {
             Ok(()) => results.into_iter().map(|results| Ok(results.written())).chain(end.map(Err)).collect(),
             Err(why) => vec![Err(why)],

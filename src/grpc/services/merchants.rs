@@ -9,8 +9,9 @@ use crate::{
         CloseMerchantRequest, CloseMerchantResponse, GetExposureRequest, GetExposureResponse, GetHoldRequest,
         GetHoldResponse, GetMerchantRequest, GetMerchantResponse, ImportMerchantRequest, ImportMerchantResponse,
         LiftHoldRequest, LiftHoldResponse, ListHoldsRequest, ListHoldsResponse, ListMerchantsRequest,
-        ListMerchantsResponse, PlaceHoldRequest, PlaceHoldResponse, ReopenMerchantRequest, ReopenMerchantResponse,
-        SetCategoriesRequest, SetCategoriesResponse, merchant_service_server::MerchantService,
+        ListMerchantsResponse, PlaceHoldRequest, PlaceHoldResponse, RankMerchantsRequest, RankMerchantsResponse,
+        ReopenMerchantRequest, ReopenMerchantResponse, SetCategoriesRequest, SetCategoriesResponse,
+        merchant_service_server::MerchantService,
     },
 };
 
@@ -98,5 +99,13 @@ impl MerchantService for Services {
     ) -> Result<Response<GetExposureResponse>, Status> {
         let (_, request) = admitted(request)?;
         Ok(Response::new(self.past()?.exposure(&request).await?))
+    }
+
+    async fn rank_merchants(
+        &self,
+        request: Request<RankMerchantsRequest>,
+    ) -> Result<Response<RankMerchantsResponse>, Status> {
+        let (_, request) = admitted(request)?;
+        Ok(Response::new(self.past()?.rank_merchants(&request).await?))
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     access::Session,
     domain::{Command, Key, MerchantId},
     engine::{self, Answer, Engine, View},
+    trace,
 };
 
 /// All services of `tplus.v1`.
@@ -61,6 +62,7 @@ impl Services {
             Key::Order(id) => id.to_string(),
             Key::Request(id) => id.to_string(),
         });
+        trace::about(&merchant);
         let answer = self.engine()?.execute(request).await;
         answer.map_err(|error| convert::failed_about_thing(&merchant, thing.as_deref().unwrap_or_default(), error))
     }
@@ -72,6 +74,7 @@ impl Services {
     }
 
     async fn view(&self, merchant: &MerchantId) -> Result<View, Status> {
+        trace::about(merchant);
         let view = self.engine()?.view(merchant).await;
         view.map_err(|error| convert::failed_about(merchant, error))
     }

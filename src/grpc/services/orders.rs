@@ -16,6 +16,7 @@ use crate::{
             ListOrdersResponse, ReverseOrderRequest, ReverseOrderResponse,
         },
     },
+    trace,
 };
 
 #[async_trait]
@@ -27,6 +28,7 @@ impl OrderService for Services {
         let (session, request) = admitted(request)?;
         let (order, manner) = convert::classify_order(&request)?.into_order();
         let manner = Manner { caller: session.caller().to_owned(), ..manner };
+        trace::about(&order.merchant);
         let classified = self.engine()?.classify_one(&order, &manner).await;
         let classified = classified.map_err(|error| convert::failed_about(&order.merchant, error))?;
         Ok(Response::new(convert::order_classified(&classified)))
@@ -48,6 +50,7 @@ impl OrderService for Services {
         engine.next_segment(chunk.count()).await;
         chunks::decide_chunk(&engine, chunk, &manner, &mut room, &mut results).await;
         engine.durable(room).await.map_err(convert::failed)?;
+        chunks::count_refused(&engine, &results);
         Ok(Response::new(results.written()))
     }
 

@@ -1,6 +1,6 @@
 //! Answers.
 
-use std::marker::PhantomData;
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use prost::Message;
 use tonic::Status;
@@ -19,6 +19,8 @@ pub struct Results<M> {
     /// The key of a result.
     key: u8,
     with_receipts: bool,
+    /// How many orders were refused, by reason.
+    refused: BTreeMap<String, u64>,
     /// The last ordinary result of each cycle: most orders settle when the one before does.
     last: [Option<Ordinary>; 2],
     message: PhantomData<M>,
@@ -56,7 +58,7 @@ impl Results<v1::StreamClassifyOrdersResponse> {
 
 impl<M> Results<M> {
     fn new(bytes: Vec<u8>, key: u8, with_receipts: bool) -> Self {
-        Self { bytes, key, with_receipts, last: [None; 2], message: PhantomData }
+        Self { bytes, key, with_receipts, refused: BTreeMap::new(), last: [None; 2], message: PhantomData }
     }
 
     /// Adds what came of an order.
@@ -65,6 +67,9 @@ impl<M> Results<M> {
             Ok(Classified { verdict, replayed: false }) if !self.with_receipts => self.ordinary(verdict),
             told => {
                 let result = convert::order_result(told, self.with_receipts);
+                if let Some(refusal) = &result.refusal {
+                    *self.refused.entry(refusal.reason.clone()).or_default() += 1;
+                }
                 self.result(&result);
             }
         }
@@ -91,6 +96,11 @@ impl<M> Results<M> {
     fn result(&mut self, result: &v1::OrderResult) {
         self.bytes.push(self.key);
         self.bytes.extend_from_slice(&result.encode_length_delimited_to_vec());
+    }
+
+    /// How many orders were refused, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.refused.iter().map(|(reason, orders)| (&**reason, *orders))
     }
 
     /// The whole answer.

@@ -15,6 +15,7 @@ pub(crate) mod layout;
 mod reading;
 mod recovery;
 mod spare;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,13 +33,14 @@ use super::identity::Identity;
 use super::position::Lsn;
 use super::segment::SegmentHeader;
 use super::store::{
-    CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, VisitItem, VisitRecord,
+    CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, Usage, VisitItem, VisitRecord,
 };
 use checkpoints::Checkpoints;
 pub(crate) use create::read_identity;
 use layout::Layout;
 pub(crate) use recovery::check_reach;
 use spare::Spare;
+use usage::Census;
 
 /// The smallest and the largest segment there may be: recovery reads one at a time into memory.
 const SEGMENT_SIZES: std::ops::RangeInclusive<u64> = (16 << 10)..=(1 << 30);
@@ -105,6 +107,7 @@ pub struct FileStore {
     workers: Workers,
     preparer: Mutex<Option<JoinHandle<()>>>,
     checkpoints: Arc<Checkpoints>,
+    census: Census,
 }
 
 /// Where the next frame goes.
@@ -149,6 +152,7 @@ impl FileStore {
             workers: options.workers,
             preparer: Mutex::new(None),
             checkpoints,
+            census: Census::default(),
         })
     }
 
@@ -315,6 +319,10 @@ impl Store for FileStore {
     fn max_record(&self) -> usize {
         let sectors = (self.spare.segment_size() / SECTOR as u64).saturating_sub(1) as usize;
         frame::payload_for(sectors).saturating_sub(RECORD_PREFIX).min(RECORD_LIMIT)
+    }
+
+    fn usage(&self) -> Usage {
+        self.census.take(&self.layout)
     }
 
     fn watch_room(&self, watcher: RoomWatcher) {

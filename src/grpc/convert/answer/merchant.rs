@@ -104,6 +104,21 @@ pub fn merchant(id: &MerchantId, view: &View) -> v1::Merchant {
     }
 }
 
+/// A merchant's measures, as of now.
+pub fn ranked_merchant(id: &MerchantId, view: &View) -> v1::RankedMerchant {
+    let merchant: &Merchant = &view.merchant;
+    let day = merchant.totals(view.policies().day_of(view.now));
+    v1::RankedMerchant {
+        merchant_id: id.to_string(),
+        day_total: day.all.to_string(),
+        day_quick: day.quick.to_string(),
+        pending: merchant.pending().to_string(),
+        guarantee: merchant.guarantee.to_string(),
+        gap: merchant.gap().to_string(),
+        debt: merchant.debt.to_string(),
+    }
+}
+
 /// A number that limits keep small.
 pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)

@@ -21,6 +21,7 @@ pub use history::{
 pub use margin::{cash_forecast, margin};
 pub use merchant::{
     categories_set, closing_started, hold_lifted, hold_placed, merchant, merchant_imported, merchant_reopened,
+    ranked_merchant,
 };
 pub use order::{order_classified, order_result, order_reversed, ordinary_result};
 pub use policy::{evaluated, policies, policy, policy_announced, policy_version};

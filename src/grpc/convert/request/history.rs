@@ -292,6 +292,24 @@ pub fn exposure_wanted(request: &v1::GetExposureRequest) -> Result<ExposureWante
     fields.unless_bad(Some(ExposureWanted { window, worst, merchant }))
 }
 
+/// By what to rank merchants, and how many to name.
+///
+/// # Errors
+/// `INVALID_FIELD`, naming every bad field.
+pub fn rank_wanted(request: &v1::RankMerchantsRequest) -> Result<(v1::MerchantMeasure, usize), Status> {
+    let mut fields = Fields::default();
+    let by = v1::MerchantMeasure::try_from(request.by).ok().or_else(|| unknown(&mut fields, "by"));
+    let most = match usize::try_from(request.most) {
+        Ok(0) => 20,
+        Ok(most) if most <= 100 => most,
+        _ => {
+            fields.blame("most", "has to be 0 to 100");
+            0
+        }
+    };
+    fields.unless_bad(by.map(|by| (by, most)))
+}
+
 /// What to follow.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub use guarantee::modify_guarantee;
 pub use history::{
     Entries, ListOf, Merchants, Orders, Statement, Watch, after_order, appeal_state_wanted, by_number, by_request,
     exposure_wanted, get_order, list_appeals, list_deductions, list_entries, list_holds, list_merchants, list_orders,
-    list_releases, order_cursor, release_state_wanted, statement, trial_balance, watch, written_date,
+    list_releases, order_cursor, rank_wanted, release_state_wanted, statement, trial_balance, watch, written_date,
 };
 pub use import::import_merchant;
 pub use order::{classify_order, completed_order, instant, manner, reverse_order};
