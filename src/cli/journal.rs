@@ -55,15 +55,16 @@ struct Dump {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Dump(dump) => print_records(dump),
-        Command::Verify { data_dir } => verify(data_dir),
+        Command::Verify { data_dir } => print(&verified(data_dir)?),
     }
 }
 
-fn verify(dir: &Path) -> Result<(), Failure> {
+/// Checks every byte of the journal in a data directory, and tells what is there.
+pub(super) fn verified(dir: &Path) -> Result<String, Failure> {
     let report = inspect::verify(dir)?;
     // Intact bytes that are no record would stop a start as well.
     read(dir, Lsn::FIRST, |_, _| Ok(()))?;
-    print(&describe(&report))
+    Ok(describe(&report))
 }
 
 fn describe(report: &Report) -> String {

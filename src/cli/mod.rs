@@ -2,14 +2,20 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod ask;
 mod bench;
 mod call;
+mod demo;
 mod failure;
 mod import;
 mod journal;
+mod paint;
+mod program;
 mod record;
 mod replay;
 mod serve;
+mod started;
+mod target;
 
 use std::{
     ffi::OsString,
@@ -18,7 +24,7 @@ use std::{
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::ServeArgs;
+use crate::{build::BUILD, config::ServeArgs};
 
 pub use self::failure::{Exit, Failure};
 
@@ -38,6 +44,10 @@ struct Cli {
 enum Command {
     /// Serve the engine over gRPC (the default).
     Serve(ServeArgs),
+    /// Show the whole story of a merchant on a server of its own, in seconds: T+2, T+7, a restart, a dispute.
+    Demo(demo::Args),
+    #[command(flatten)]
+    Ask(Box<ask::Command>),
     /// Send the order lines of a CSV file to a server on the manual clock, as if time went by.
     Replay(Box<replay::Args>),
     /// Bring the merchants of a file, CSV or JSON lines, into a running server.
@@ -46,6 +56,12 @@ enum Command {
     Bench(Box<bench::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Print what a shell needs to complete commands and options.
+    Completions(program::Completions),
+    /// Print the man page.
+    Man(program::Man),
+    /// Tell what this program was built from.
+    Version,
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -59,10 +75,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let ended = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Ask(command) => command.run(),
         Command::Replay(args) => replay::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
+        Command::Version => program::version(),
     };
     match ended {
         Ok(()) => Exit::Ok,
@@ -75,10 +96,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let command = Cli::command();
-    let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
-    let matches = command.after_help(after + &Exit::help()).try_get_matches_from(args)?;
+    let matches = program::grouped(definition()).try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// What can be typed, with all there is to say about it.
+fn definition() -> clap::Command {
+    let command = Cli::command().long_version(BUILD.to_string());
+    let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    command.after_help(after + &Exit::help())
 }
 
 /// Prints to stdout.

@@ -23,7 +23,7 @@ pub use merchant::{
     categories_set, closing_started, hold_lifted, hold_placed, merchant, merchant_imported, merchant_reopened,
 };
 pub use order::{order_classified, order_result, order_reversed, ordinary_result};
-pub use policy::{evaluated, policies, policy, policy_announced, policy_version};
+pub use policy::{evaluated, policies, policy, policy_announced, policy_version, rules};
 
 use std::time::Duration;
 
