@@ -8,7 +8,7 @@ use prost::bytes::Bytes;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
-use crate::engine::Stats;
+use crate::{build::BUILD, engine::Stats};
 
 const CLASSIFY: &str = "/tplus.v1.OrderService/ClassifyOrder";
 

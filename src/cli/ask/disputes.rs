@@ -66,7 +66,7 @@ impl Ask for Deduct {
         };
         let answer = server.ask(&request).await?;
         out.answer::<DeductMarginRequest>(&answer, |sheet| {
-            let (amount, whom) = (sheet::amount(&self.amount), self.to.word());
+            let (amount, whom) = (sheet::typed(&self.amount), self.to.word());
             let what = format!("{amount} deducted for the {whom} {}", done(terms.validate_only, answer.replayed));
             sheet.title(&self.merchant, &what);
             sheet.row("deduction", terms.request_id.as_str());

@@ -41,7 +41,9 @@ impl Ask for Margin {
 }
 
 fn balances(sheet: &mut Sheet, margin: &GetMarginResponse) {
-    let since = |at| if at == None { String::new() } else { format!("since {}", sheet::time(at)) };
+    let since = |at: Option<prost_types::Timestamp>| {
+        if at.is_none() { String::new() } else { format!("since {}", sheet::time(at)) }
+    };
     let state = word::<MerchantState>(margin.state);
     sheet.title(&margin.merchant_id, &format!("{state}, as of {}", sheet::time(margin.as_of)));
     sheet.gap();
@@ -157,7 +159,7 @@ impl Ask for Pay {
         };
         let answer = server.ask(&request).await?;
         out.answer::<PayMarginRequest>(&answer, |sheet| {
-            let paid = format!("{} paid in {}", sheet::amount(amount), done(terms.validate_only, answer.replayed));
+            let paid = format!("{} paid in {}", sheet::typed(amount), done(terms.validate_only, answer.replayed));
             sheet.title(merchant, &paid);
             sheet.row("payment", terms.request_id.as_str());
             words::income(sheet, answer.income.as_ref());
@@ -186,7 +188,7 @@ impl Ask for Withdraw {
         };
         let answer = server.ask(&request).await?;
         out.answer::<WithdrawRequest>(&answer, |sheet| {
-            let paid = format!("{} paid out {}", sheet::amount(amount), done(terms.validate_only, answer.replayed));
+            let paid = format!("{} paid out {}", sheet::typed(amount), done(terms.validate_only, answer.replayed));
             sheet.title(merchant, &paid);
             sheet.row("withdrawal", terms.request_id.as_str());
             sheet.amount("available", &answer.available);
@@ -303,7 +305,7 @@ impl Adjustment {
         let answer = server.ask(&request).await?;
         out.answer::<AdjustBalanceRequest>(&answer, |sheet| {
             let way = if way == AdjustmentDirection::Credit { "credited" } else { "debited" };
-            let amount = sheet::amount(&self.amount);
+            let amount = sheet::typed(&self.amount);
             sheet.title(&self.merchant, &format!("{amount} {way} {}", done(terms.validate_only, answer.replayed)));
             match &answer.effect {
                 Some(Effect::Income(income)) => words::income(sheet, Some(income)),

@@ -74,12 +74,12 @@ impl Classify {
             let receipt = result.receipt.clone().unwrap_or_default();
             let note = match &result.refusal {
                 Some(refusal) => refusal.message.as_str(),
-                None if result.replayed => done(false, true),
+                None if result.replayed => "known already",
                 None => "",
             };
             table.row([
                 Cell::text(&order.order_id),
-                Cell::amount(&order.price),
+                Cell::typed(&order.price),
                 toned_cycle(result.cycle(), result.refusal.is_some()),
                 Cell::time(result.settles_at),
                 Cell::amount(&receipt.quota),
@@ -139,7 +139,7 @@ impl Ask for Reverse {
             let subject = format!("{} of {}", self.order, self.merchant);
             sheet.title(
                 &subject,
-                &format!("{} given back {}", sheet::amount(&self.amount), done(terms.validate_only, answer.replayed)),
+                &format!("{} given back {}", sheet::typed(&self.amount), done(terms.validate_only, answer.replayed)),
             );
             sheet.amount("profit falls by", &answer.profit);
             words::charge(sheet, answer.charge.as_ref());

@@ -7,7 +7,7 @@ use crate::{
         call::instant,
         paint::{Paint, Tone},
     },
-    domain::Timestamp,
+    domain::{Money, Timestamp},
 };
 
 /// What stands in one place.
@@ -28,6 +28,11 @@ impl Cell {
     pub(super) fn amount(text: &str) -> Self {
         let tone = if is_nothing(text) { Tone::Dim } else { Tone::Plain };
         Self { text: amount(text), right: true, tone }
+    }
+
+    /// An amount as somebody typed it.
+    pub(super) fn typed(text: &str) -> Self {
+        Self { text: typed(text), right: true, tone: Tone::Plain }
     }
 
     /// A number.
@@ -247,6 +252,11 @@ pub(super) fn amount(text: &str) -> String {
     }
 }
 
+/// An amount as somebody typed it, with its cents; what is none stays as it is.
+pub(super) fn typed(text: &str) -> String {
+    Money::parse(text).map_or_else(|_| harmless(text), |money| amount(&money.to_string()))
+}
+
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (place, c) in harmless(digits).chars().enumerate() {
@@ -314,6 +324,7 @@ mod tests {
         ] {
             assert_eq!(amount(said), shown);
         }
+        assert_eq!((typed("1200"), typed("0.5"), typed("1,2")), ("1,200.00".into(), "0.50".into(), "1,2".into()));
     }
 
     #[test]

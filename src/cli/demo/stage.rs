@@ -19,6 +19,9 @@ use crate::cli::{
 /// What is told stands off from what it is told about.
 const INDENT: &str = "    ";
 
+/// The segments of the journal, in bytes: small ones, which are made in no time.
+const SEGMENT: &str = "1048576";
+
 /// A server, and somebody who tells what it does.
 pub(super) struct Stage {
     // Before the directory that it serves.
@@ -28,6 +31,8 @@ pub(super) struct Stage {
     start: &'static str,
     paint: Paint,
     acts: u32,
+    /// The last line was a claim, which what follows stands off from.
+    claimed: bool,
     checks: u32,
     wrong: u32,
 }
@@ -44,7 +49,17 @@ impl Stage {
         let directory = TempDir::with_prefix("tplus-demo-").map_err(failed)?;
         let nowhere = Server::at(&Endpoint::from_static("http://127.0.0.1:0"));
         let paint = Paint::of_stdout();
-        Ok(Self { started: None, server: nowhere, directory, start, paint, acts: 0, checks: 0, wrong: 0 })
+        Ok(Self {
+            started: None,
+            server: nowhere,
+            directory,
+            start,
+            paint,
+            acts: 0,
+            claimed: false,
+            checks: 0,
+            wrong: 0,
+        })
     }
 
     /// How much was claimed, and how much of it is not true.
@@ -55,11 +70,13 @@ impl Stage {
     /// Begins another part.
     pub(super) fn act(&mut self, title: &str) -> Result<(), Failure> {
         self.acts += 1;
+        self.claimed = false;
         print(&format!("\n{}\n", self.paint.text(Tone::Strong, &format!("{}. {title}", self.acts))))
     }
 
     /// Tells something.
-    pub(super) fn say(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn say(&mut self, text: &str) -> Result<(), Failure> {
+        self.stand_off()?;
         let lines = wrapped(text, width());
         print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
     }
@@ -72,10 +89,11 @@ impl Stage {
         self.typed(&args)?;
         args.extend(["--listen", "127.0.0.1:0", "--metrics-listen", "off", "--log-format", "human"]);
         let mut command = program("starting a server")?;
-        // No setting of whoever looks on changes the story.
+        // No setting of whoever looks on changes the story. Little is written in it, so little has to be prepared on the disk.
         for name in ours() {
             command.env_remove(name);
         }
+        command.env("TPLUS_JOURNAL_SEGMENT_SIZE", SEGMENT);
         self.spawn(command, &args)
     }
 
@@ -156,6 +174,7 @@ impl Stage {
     }
 
     fn claim(&mut self, holds: bool, claim: &str, otherwise: &str) -> Result<(), Failure> {
+        self.claimed = true;
         self.checks += 1;
         self.wrong += u32::from(!holds);
         let (mark, tone) = if holds { ("✓", Tone::Good) } else { ("✗", Tone::Bad) };
@@ -166,12 +185,17 @@ impl Stage {
         print(&lines.collect::<String>())
     }
 
-    fn typed(&self, line: &[&str]) -> Result<(), Failure> {
+    fn stand_off(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.claimed) { print("\n") } else { Ok(()) }
+    }
+
+    fn typed(&mut self, line: &[&str]) -> Result<(), Failure> {
         let line: Vec<String> = iter::once("tplus").chain(line.iter().copied()).map(quoted).collect();
         self.shown(Tone::Typed, &line.join(" "))
     }
 
-    fn shown(&self, tone: Tone, line: &str) -> Result<(), Failure> {
+    fn shown(&mut self, tone: Tone, line: &str) -> Result<(), Failure> {
+        self.stand_off()?;
         print(&format!("{INDENT}{} {}\n", self.paint.text(Tone::Dim, "$"), self.paint.text(tone, line)))
     }
 
