@@ -168,7 +168,7 @@ fn money_and_books() {
     assert_eq!(row(&entry, "available"), "available 5.00");
     assert_eq!(prompt.json("entry m1 1")["entry"]["reference"], "wire-1");
     let statement = prompt.text("statement m1 2026-01-08");
-    assert_eq!(row(&statement, "settled"), "settled 15.00 1 orders");
+    assert_eq!(row(&statement, "settled"), "settled 15.00 1 order");
     assert!(row(&statement, "T+7").contains("2026-01-01 1 15.00 10.00"), "{statement}");
     assert_eq!(prompt.json("statement m1 2026-01-08")["orders"][0]["orderId"], "o1");
     let balance = prompt.text("trial-balance");
@@ -190,7 +190,7 @@ fn merchants_and_disputes() {
     assert_eq!((&deducted["split"]["fromFrozen"], &deducted["refilled"]), (&"300.00".into(), &"150.00".into()));
     let listed = prompt.text("deductions m1");
     let of = row(&listed, "d1");
-    assert!(of.contains("late delivery  platform  order o9  2026-01-01 09:00 UTC") && of.ends_with(" -"), "{listed}");
+    assert!(of.contains("late delivery platform order o9 2026-01-01 09:00 UTC") && of.ends_with(" -"), "{listed}");
     assert!(prompt.text("appeal open m1 d1 --statement late --request-id a1").contains("appeal against d1 is open"));
     let resolved = prompt.text("appeal resolve m1 d1 overturned --amount 100 --reason half --request-id a2");
     assert_eq!(row(&resolved, "into the gap"), "into the gap 100.00");
@@ -230,7 +230,7 @@ fn rules_time_and_what_happens() {
     let path = prompt.root.path().join("policy.toml");
     fs::write(&path, shown.replace("base_multiple = 1", "base_multiple = 2")).unwrap();
     let tried = prompt.text("policy try policy.toml");
-    assert!(row(&tried, "T+2 instead of T+7").ends_with("1 orders with a profit of 150.00"), "{tried}");
+    assert!(row(&tried, "T+2 instead of T+7").ends_with("1 order with a profit of 150.00"), "{tried}");
     assert_eq!(prompt.json("policy try policy.toml m1")["becameQuick"], "1");
     let set = prompt.text("policy set policy.toml --effective-at 2026-01-02 --expected-version 1 --request-id p2");
     assert_eq!(set, "policy 2  comes into force at 2026-01-02 00:00 UTC\n");

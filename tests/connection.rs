@@ -142,6 +142,7 @@ async fn a_server_is_asked_over_tls() {
         let (exit, said) = run(&[&["clock", "show", "--server", &shown], trust].concat()).await;
         assert_eq!(exit, Some(1), "{said}");
         assert!(said.starts_with(&format!("error: asking {shown}: ")) && said.contains("certificate"), "{said}");
+        assert!(said.contains("\nhint: does the server show a certificate for this address"), "{said}");
     }
     for identity in [&[][..], &["--cert", &stranger, "--key", &stranger_key]] {
         let (exit, said) = run(&[&["clock", "show", "--server", &mutual, "--ca", &ca], identity].concat()).await;

@@ -66,6 +66,16 @@ impl CallError {
         }
     }
 
+    /// What may help who heard nothing from the server.
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::Status(status) if causes(status).any(is_broken_tls) => {
+                "does the server show a certificate for this address, and is its issuer trusted? (--ca, --cert, --key)"
+            }
+            _ => "is this the address of a server that runs? (--server, TPLUS_SERVER)",
+        }
+    }
+
     /// Whether the same may be asked again.
     pub(super) fn may_be_asked_again(&self) -> bool {
         self.wait(1).is_some()
@@ -94,8 +104,12 @@ impl CallError {
 
 /// Whether another try would end the same way: the other side is not trusted or does not speak TLS, or the token cannot be read.
 fn is_in_vain(status: &Status) -> bool {
-    let broken_tls = |cause: &io::Error| cause.kind() == ErrorKind::InvalidData;
-    causes(status).any(|cause| cause.downcast_ref().is_some_and(broken_tls) || cause.is::<TokenError>())
+    causes(status).any(|cause| is_broken_tls(cause) || cause.is::<TokenError>())
+}
+
+/// What rustls says is handed on as data that makes no sense.
+fn is_broken_tls(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::InvalidData)
 }
 
 fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
@@ -105,7 +119,8 @@ fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
 /// `FAILED_PRECONDITION: the message (THE_REASON)`, and for a broken connection what broke it.
 fn told(status: &Status) -> String {
     let reason = status.get_details_error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    let root = causes(status).last().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let root = causes(status).last().map(ToString::to_string).filter(|root| !status.message().contains(root));
+    let root = root.map(|root| format!(": {root}")).unwrap_or_default();
     format!("{}: {}{reason}{root}", code_name(status.code()), status.message())
 }
 

@@ -178,7 +178,7 @@ impl Ask for Statement {
 
 fn lines(sheet: &mut Sheet, statement: &GetSettlementStatementResponse) {
     sheet.title(&statement.merchant_id, &format!("settlement date {}", statement.date));
-    let settled = format!("{} orders", statement.orders_settled);
+    let settled = sheet::counted(statement.orders_settled, "order");
     sheet.noted("settled", Cell::amount(&statement.profit_settled), &settled);
     sheet.amount_if_any("still to settle", &statement.profit_pending);
     if !statement.lines.is_empty() {
@@ -235,7 +235,7 @@ impl Ask for TrialBalance {
 }
 
 fn trial_balance(sheet: &mut Sheet, answer: &GetTrialBalanceResponse) {
-    sheet.title(&format!("settlement day {}", answer.day), &format!("{} merchants", answer.merchants));
+    sheet.title(&format!("settlement day {}", answer.day), &sheet::counted(answer.merchants, "merchant"));
     let (opening, closing) = (answer.opening.clone().unwrap_or_default(), answer.closing.clone().unwrap_or_default());
     let mut table = Table::new(&["balance", "opening", "closing"]);
     for (name, of) in balances() {

@@ -326,7 +326,7 @@ impl Ask for Exposures {
             sheet.noted(
                 "settled on T+2",
                 Cell::amount(&total.quick_settled),
-                &format!("{} merchants", answer.merchants),
+                &sheet::counted(answer.merchants, "merchant"),
             );
             sheet.noted("covered by", Cell::amount(&total.covered_by), "what is frozen and releasing of them");
             sheet.row("uncovered", Cell::bad_amount(&total.uncovered));

@@ -136,13 +136,27 @@ impl Ask for Try {
 }
 
 fn evaluated(sheet: &mut Sheet, answer: &EvaluatePolicyResponse) {
-    let what = format!("{} orders of {} merchants decided again", answer.orders, answer.merchants);
+    let what = format!(
+        "{} of {} decided again",
+        sheet::counted(answer.orders, "order"),
+        sheet::counted(answer.merchants, "merchant")
+    );
     sheet.title(&format!("up to {}", sheet::time(answer.as_of)), &what);
     sheet.noted("T+2 as recorded", Cell::number(answer.quick_recorded), "orders");
     sheet.noted("T+2 with these rules", Cell::number(answer.quick_evaluated), "orders");
-    let profit = |amount: &str| format!("orders with a profit of {}", sheet::amount(amount));
-    sheet.noted("T+2 instead of T+7", Cell::number(answer.became_quick), &profit(&answer.became_quick_profit));
-    sheet.noted("T+7 instead of T+2", Cell::number(answer.became_standard), &profit(&answer.became_standard_profit));
+    let profit = |count: u64, amount: &str| {
+        format!("{} with a profit of {}", if count == 1 { "order" } else { "orders" }, sheet::amount(amount))
+    };
+    sheet.noted(
+        "T+2 instead of T+7",
+        Cell::number(answer.became_quick),
+        &profit(answer.became_quick, &answer.became_quick_profit),
+    );
+    sheet.noted(
+        "T+7 instead of T+2",
+        Cell::number(answer.became_standard),
+        &profit(answer.became_standard, &answer.became_standard_profit),
+    );
     sheet.noted("left out", Cell::number(answer.orders_refused), "orders that would have been too old");
     sheet.noted("left out", Cell::number(answer.refused), "other commands that would have been refused");
     if !answer.shifts.is_empty() {

@@ -140,7 +140,7 @@ impl Server {
         if error.is_an_answer() {
             return error.plain();
         }
-        let hint = "is this the address of a server that runs? (--server, TPLUS_SERVER)";
+        let hint = error.hint();
         error.during(&format!("asking {}", self.address())).hint(hint)
     }
 }

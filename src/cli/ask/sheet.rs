@@ -257,6 +257,11 @@ pub(super) fn typed(text: &str) -> String {
     Money::parse(text).map_or_else(|_| harmless(text), |money| amount(&money.to_string()))
 }
 
+/// `1 order`, `2,000 orders`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(&count.to_string()), if count == 1 { "" } else { "s" })
+}
+
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (place, c) in harmless(digits).chars().enumerate() {
@@ -324,6 +329,7 @@ mod tests {
         ] {
             assert_eq!(amount(said), shown);
         }
+        assert_eq!((counted(1, "order"), counted(2_000, "order")), ("1 order".into(), "2,000 orders".into()));
         assert_eq!((typed("1200"), typed("0.5"), typed("1,2")), ("1,200.00".into(), "0.50".into(), "1,2".into()));
     }
 

@@ -121,10 +121,12 @@ impl Stage {
     }
 
     /// Ends the server, and looks through what it leaves.
-    pub(super) fn verify(&mut self) -> Result<(), Failure> {
+    pub(super) async fn verify(&mut self) -> Result<(), Failure> {
         if let Some(started) = self.started.take() {
             self.shown(Tone::Typed, &format!("kill {}", started.pid()))?;
-            started.stop();
+            // While it drains it waits for who is connected, so we hear it say goodbye.
+            let stopped = tokio::task::spawn_blocking(|| started.stop()).await;
+            stopped.map_err(|error| Failure::new(Exit::Failed, error))?;
         }
         let data = self.directory.path().join("data");
         self.typed(&["journal", "verify", "--data-dir", &data.to_string_lossy()])?;
@@ -248,8 +250,8 @@ mod tests {
     }
 
     /// A demo that cannot fail would show nothing.
-    #[test]
-    fn a_claim_that_is_not_true_is_counted() {
+    #[tokio::test]
+    async fn a_claim_that_is_not_true_is_counted() {
         let mut stage = Stage::open("2026-01-01T09:00:00Z").unwrap_or_else(|failure| panic!("{failure}"));
         let seen = |answer: Value| Seen { answer };
         let one = seen(serde_json::json!({ "a": [{ "b": "1.00" }], "n": 3 }));

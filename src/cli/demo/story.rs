@@ -184,5 +184,5 @@ async fn books(stage: &mut Stage) -> Result<(), Failure> {
     stage.expect(&seen, "/flowsToDate/settled", "2500.01", "what settled: 200 + 800 + 0.01 + 1,500")?;
     stage.expect(&seen, "/closing/held", "350.01", "less 2,000 paid out and 150 deducted for good: 350.01 are held")?;
     stage.expect(&seen, "/difference", "0.00", "and it adds up to the cent")?;
-    stage.verify()
+    stage.verify().await
 }
