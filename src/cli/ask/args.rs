@@ -7,6 +7,7 @@ use clap::value_parser;
 use super::{
     out::{Format, Out},
     rpc::Page,
+    sheet::Sheet,
 };
 use crate::{
     cli::{Exit, Failure, call::wire, target::Server},
@@ -65,6 +66,15 @@ pub(super) struct Terms {
     pub(super) validate_only: bool,
     /// `not_after`.
     pub(super) not_after: Option<prost_types::Timestamp>,
+}
+
+impl Terms {
+    /// The id as the name of what was made. What would only be made has none.
+    pub(super) fn name(&self, sheet: &mut Sheet, what: &str) {
+        if !self.validate_only {
+            sheet.row(what, self.request_id.as_str());
+        }
+    }
 }
 
 impl Once {

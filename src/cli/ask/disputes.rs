@@ -69,7 +69,7 @@ impl Ask for Deduct {
             let (amount, whom) = (sheet::typed(&self.amount), self.to.word());
             let what = format!("{amount} deducted for the {whom} {}", done(terms.validate_only, answer.replayed));
             sheet.title(&self.merchant, &what);
-            sheet.row("deduction", terms.request_id.as_str());
+            terms.name(sheet, "deduction");
             sheet.row("appeal until", Cell::time(answer.appeal_until));
             sheet.gap();
             split(sheet, &answer.split.clone().unwrap_or_default(), &answer.refilled);

@@ -215,7 +215,7 @@ impl Ask for Place {
         let answer = server.ask(&request).await?;
         out.answer::<PlaceHoldRequest>(&answer, |sheet| {
             sheet.title(&self.merchant, &format!("is held {}", done(terms.validate_only, answer.replayed)));
-            sheet.row("hold", terms.request_id.as_str());
+            terms.name(sheet, "hold");
             sheet.row("since", Cell::time(answer.placed_at));
         })
     }

@@ -161,7 +161,7 @@ impl Ask for Pay {
         out.answer::<PayMarginRequest>(&answer, |sheet| {
             let paid = format!("{} paid in {}", sheet::typed(amount), done(terms.validate_only, answer.replayed));
             sheet.title(merchant, &paid);
-            sheet.row("payment", terms.request_id.as_str());
+            terms.name(sheet, "payment");
             words::income(sheet, answer.income.as_ref());
         })
     }
@@ -190,7 +190,7 @@ impl Ask for Withdraw {
         out.answer::<WithdrawRequest>(&answer, |sheet| {
             let paid = format!("{} paid out {}", sheet::typed(amount), done(terms.validate_only, answer.replayed));
             sheet.title(merchant, &paid);
-            sheet.row("withdrawal", terms.request_id.as_str());
+            terms.name(sheet, "withdrawal");
             sheet.amount("available", &answer.available);
         })
     }
