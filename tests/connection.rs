@@ -104,7 +104,13 @@ async fn in_front_of(server: SocketAddr, acceptor: TlsAcceptor) -> SocketAddr {
 
 /// Runs the program while this runtime serves: its exit code, and all that it said.
 async fn run(args: &[&str]) -> (Option<i32>, String) {
+    run_where_the_system_trusts(Path::new("/dev/null"), args).await
+}
+
+/// The same, where the system's roots are those of a file.
+async fn run_where_the_system_trusts(roots: &Path, args: &[&str]) -> (Option<i32>, String) {
     let mut command = tplus(args);
+    command.env("SSL_CERT_FILE", roots).env_remove("SSL_CERT_DIR");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).unwrap())
@@ -137,9 +143,12 @@ async fn a_server_is_asked_over_tls() {
     let (exit, said) = run(&["import", &text(&rows), "--server", &shown, "--ca", &ca]).await;
     assert_eq!(exit, Some(0), "{said}");
 
+    let (roots, others, line) =
+        (files.path("ca.pem"), files.path("other-ca.pem"), ["clock", "show", "--server", &shown]);
+    let system = |roots| run_where_the_system_trusts(roots, &line);
+    assert_eq!(system(&roots).await.0, Some(0), "whom the system trusts is trusted");
     // Nobody vouches for the server: neither those that the system trusts, nor these.
-    for trust in [&[][..], &["--ca", &other_ca]] {
-        let (exit, said) = run(&[&["clock", "show", "--server", &shown], trust].concat()).await;
+    for (exit, said) in [system(&others).await, run(&[&line[..], &["--ca", &other_ca]].concat()).await] {
         assert_eq!(exit, Some(1), "{said}");
         assert!(said.starts_with(&format!("error: asking {shown}: ")) && said.contains("certificate"), "{said}");
         assert!(said.contains("\nhint: does the server show a certificate for this address"), "{said}");

@@ -153,7 +153,9 @@ impl Stage {
     }
 
     async fn ask(&self, line: &[&str]) -> Result<Kept, Failure> {
-        let args = iter::once("tplus").chain(line.iter().copied()).map(OsString::from);
+        // Said with the command, so that a variable that says otherwise is not even read.
+        let server = ["--server", self.server.address()];
+        let args = iter::once("tplus").chain(line.iter().copied()).chain(server).map(OsString::from);
         let command = cli::parse(args).map_err(|error| Failure::new(Exit::Failed, error))?.command;
         let Some(cli::Command::Ask(command)) = command else {
             return Err(Failure::new(Exit::Failed, format!("{line:?} asks no server")));
