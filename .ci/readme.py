@@ -26,7 +26,7 @@ def main():
         command = [tplus, *flags, "--listen", "127.0.0.1:0", "--metrics-listen", "off"]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
-            sys.exit(session(readme, grpcurl, port_of(server)))
+            sys.exit(session(readme, [grpcurl, tplus], port_of(server)))
         finally:
             server.terminate()
             server.wait(timeout=60)
@@ -40,9 +40,12 @@ def port_of(server):
     sys.exit("the server did not say where it listens")
 
 
-def session(readme, grpcurl, port):
-    # Commands are run as they are written, but for the port and for where grpcurl lies.
-    environment = {**os.environ, "PATH": os.path.dirname(os.path.abspath(grpcurl)) + os.pathsep + os.environ["PATH"]}
+def session(readme, programs, port):
+    # Commands are run as they are written, but for the port and for where the programs lie.
+    folders = [os.path.dirname(os.path.abspath(program)) for program in programs]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TPLUS_")}
+    environment["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
+    environment["TPLUS_SERVER"] = f"http://127.0.0.1:{port}"
     steps = [step for block in BLOCK.findall(readme) for step in re.split(r"^\$ ", block, flags=re.M) if step]
     passed = 0
     for step in steps:

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod background;
+pub mod build;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -1,15 +1,20 @@
 //! Calls to a server, made patiently: what cannot be reached or is overloaded is asked again, with the same ids.
 
-use std::{error::Error as _, iter, time::Duration};
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    iter,
+    time::Duration,
+};
 
 use prost_types::Timestamp as Instant;
-use tonic::{
-    Code, Response, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Exit, Failure};
+use super::{
+    Exit, Failure,
+    target::{Server, TokenError},
+};
 use crate::{
     domain::Timestamp,
     grpc::convert::code_name,
@@ -47,6 +52,35 @@ impl CallError {
         Failure::new(Exit::Failed, self).during(doing)
     }
 
+    /// As the end of a command that was this call and nothing else.
+    pub(super) fn plain(self) -> Failure {
+        Failure::new(Exit::Failed, self)
+    }
+
+    /// Whether the server answered, be it a refusal.
+    pub(super) fn is_an_answer(&self) -> bool {
+        match self {
+            Self::Status(status) => status.source().is_none(),
+            Self::Silent => false,
+            Self::Answer(_) => true,
+        }
+    }
+
+    /// What may help who heard nothing from the server.
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::Status(status) if causes(status).any(is_broken_tls) => {
+                "does the server show a certificate for this address, and is its issuer trusted? (--ca, --cert, --key)"
+            }
+            _ => "is this the address of a server that runs? (--server, TPLUS_SERVER)",
+        }
+    }
+
+    /// Whether the same may be asked again.
+    pub(super) fn may_be_asked_again(&self) -> bool {
+        self.wait(1).is_some()
+    }
+
     /// Whether the server refused the request itself in the state that things are in.
     pub(super) fn is_failed_precondition(&self) -> bool {
         matches!(self, Self::Status(status) if status.code() == Code::FailedPrecondition)
@@ -58,6 +92,7 @@ impl CallError {
         match self {
             Self::Status(status) => match status.get_details_retry_info() {
                 Some(info) => Some(info.retry_delay.unwrap_or(backoff).min(LONGEST_WAIT)),
+                None if is_in_vain(status) => None,
                 // A status with a source was made on this side of the wire: the connection broke.
                 None => (status.code() == Code::Unavailable || status.source().is_some()).then_some(backoff),
             },
@@ -67,30 +102,39 @@ impl CallError {
     }
 }
 
+/// Whether another try would end the same way: the other side is not trusted or does not speak TLS, or the token cannot be read.
+fn is_in_vain(status: &Status) -> bool {
+    causes(status).any(|cause| is_broken_tls(cause) || cause.is::<TokenError>())
+}
+
+/// What rustls says is handed on as data that makes no sense.
+fn is_broken_tls(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::InvalidData)
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    iter::successors(status.source(), |cause| (*cause).source())
+}
+
 /// `FAILED_PRECONDITION: the message (THE_REASON)`, and for a broken connection what broke it.
 fn told(status: &Status) -> String {
     let reason = status.get_details_error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    let root = iter::successors(status.source(), |cause| (*cause).source()).last();
-    let root = root.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let root = causes(status).last().map(ToString::to_string).filter(|root| !status.message().contains(root));
+    let root = root.map(|root| format!(": {root}")).unwrap_or_default();
     format!("{}: {}{reason}{root}", code_name(status.code()), status.message())
 }
 
-/// An address as a person would write it.
-pub(super) fn address(server: &Endpoint) -> String {
-    server.uri().to_string().trim_end_matches('/').to_owned()
-}
-
 /// The engine's time, and what moves it. To be asked for first, as it tells whether anybody is there.
-pub(super) async fn clock(server: &Endpoint, channel: &Channel) -> Result<(Timestamp, ClockMode), Failure> {
+pub(super) async fn clock(server: &Server) -> Result<(Timestamp, ClockMode), Failure> {
     let asked = async {
         let clock = patiently(FIRST_TRIES, || {
-            let mut client = ClockServiceClient::new(channel.clone());
+            let mut client = ClockServiceClient::new(server.connection());
             async move { client.get_clock(GetClockRequest {}).await }
         });
         let clock = clock.await?;
         Ok((instant(clock.now, "time")?, clock.mode()))
     };
-    asked.await.map_err(|error: CallError| error.during(&format!("asking {} for its clock", address(server))))
+    asked.await.map_err(|error: CallError| error.during(&format!("asking {} for its clock", server.address())))
 }
 
 /// Makes a call until there is an answer or a refusal, or it was tried too often.

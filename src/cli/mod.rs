@@ -2,16 +2,22 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod ask;
 mod audit;
 mod bench;
 mod call;
+mod demo;
 mod export;
 mod failure;
 mod import;
 mod journal;
+mod paint;
+mod program;
 mod record;
 mod replay;
 mod serve;
+mod started;
+mod target;
 #[cfg(feature = "top")]
 mod top;
 
@@ -22,7 +28,7 @@ use std::{
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::ServeArgs;
+use crate::{build::BUILD, config::ServeArgs};
 
 pub use self::failure::{Exit, Failure};
 
@@ -42,6 +48,10 @@ struct Cli {
 enum Command {
     /// Serve the engine over gRPC (the default).
     Serve(Box<ServeArgs>),
+    /// Show the whole story of a merchant on a server of its own, in seconds: T+2, T+7, a restart, a dispute.
+    Demo(demo::Args),
+    #[command(flatten)]
+    Ask(Box<ask::Command>),
     /// Send the order lines of a CSV file to a server on the manual clock, as if time went by.
     Replay(Box<replay::Args>),
     /// Bring the merchants of a file, CSV or JSON lines, into a running server.
@@ -57,6 +67,12 @@ enum Command {
     /// Watch what a running server does, in a terminal.
     #[cfg(feature = "top")]
     Top(Box<top::Args>),
+    /// Print what a shell needs to complete commands and options.
+    Completions(program::Completions),
+    /// Print the man page.
+    Man(program::Man),
+    /// Tell what this program was built from.
+    Version,
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -70,6 +86,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let ended = match cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve))) {
         Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Ask(command) => command.run(),
         Command::Replay(args) => replay::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -78,6 +96,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Export(args) => export::run(&args),
         #[cfg(feature = "top")]
         Command::Top(args) => top::run(&args),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
+        Command::Version => program::version(),
     };
     match ended {
         Ok(()) => Exit::Ok,
@@ -90,10 +111,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let command = Cli::command();
-    let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
-    let matches = command.after_help(after + &Exit::help()).try_get_matches_from(args)?;
+    let matches = program::grouped(definition()).try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// What can be typed, with all there is to say about it.
+fn definition() -> clap::Command {
+    let command = Cli::command().long_version(BUILD.to_string());
+    let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    command.after_help(after + &Exit::help())
 }
 
 /// Prints to stdout.

@@ -105,6 +105,9 @@ const KEYS: [&str; 36] = [
 /// Names the configuration file, so it cannot be a key in it.
 const CONFIG_VARIABLE: &str = "TPLUS_CONFIG";
 
+/// Told to the commands that ask a server, and nothing to the server: a shell that is set up for them can also serve.
+const CLIENT_VARIABLES: [&str; 5] = ["TPLUS_SERVER", "TPLUS_CA", "TPLUS_CERT", "TPLUS_KEY", "TPLUS_TOKEN_FILE"];
+
 /// What all variables of ours begin with.
 const PREFIX: &str = "TPLUS_";
 
@@ -228,8 +231,12 @@ fn split_environment(environment: impl IntoIterator<Item = (String, String)>) ->
             if given {
                 variables.push((*key, name, value));
             }
-        } else if name.starts_with(PREFIX) && !is_service_link(&name, &value) {
-            let names = known.into_keys().chain([CONFIG_VARIABLE.to_owned()]);
+        } else if name.starts_with(PREFIX)
+            && !CLIENT_VARIABLES.contains(&name.as_str())
+            && !is_service_link(&name, &value)
+        {
+            let others = CLIENT_VARIABLES.iter().chain([&CONFIG_VARIABLE]).map(|name| (*name).to_owned());
+            let names = known.into_keys().chain(others);
             return Err(ConfigError::UnknownVariable { meant: nearest(&name, names), name });
         }
     }

@@ -30,6 +30,7 @@ pub use self::{
     layer::{Measure, MeasuredBody},
 };
 use crate::{
+    build::BUILD,
     domain::Cycle,
     engine::{Observer, Stats},
     history,
@@ -54,7 +55,7 @@ impl Metrics {
     /// A registry in which everything stands at 0.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let build = Info::new([("version", BUILD.version), ("commit", BUILD.commit), ("rustc", BUILD.rustc_version())]);
         registry.register("tplus_build", "The running build", build);
         let calls = Calls::new(&mut registry);
         let work = Work::new(&mut registry);

@@ -1,28 +1,25 @@
 //! The server under load: one that runs, or one that is started for it.
 
 use std::{
-    env,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc,
-    thread,
+    process::Command,
     time::Duration,
 };
 
 use http::uri::Authority;
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{
     options::Options,
     usage::{Process, directory_bytes},
 };
-use crate::cli::{Exit, Failure};
+use crate::cli::{
+    Exit, Failure,
+    started::{Started, program},
+};
 
-/// How long a server may take until it is ready.
-const READY: Duration = Duration::from_secs(600);
 /// How long metrics may take.
 const SCRAPE: Duration = Duration::from_secs(5);
 /// What the journal counts of the bytes that it writes.
@@ -33,30 +30,10 @@ const JOURNAL_BYTES: &str = "tplus_journal_batch_bytes_sum ";
 pub(super) struct Target {
     authority: Authority,
     pid: Option<u32>,
-    metrics: Option<SocketAddr>,
     data: Option<PathBuf>,
+    // Before the directory that it serves.
     started: Option<Started>,
-}
-
-/// What there is of a server that was started, to be taken away again.
-#[derive(Debug)]
-struct Started {
-    child: Child,
-    /// It is asked to end by itself, since its data stays.
-    gently: bool,
     _thrown_away: Option<TempDir>,
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let asked = self.gently && pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
-        if !asked {
-            // It may have ended by itself.
-            drop(self.child.kill());
-        }
-        drop(self.child.wait());
-    }
 }
 
 impl Target {
@@ -78,7 +55,7 @@ impl Target {
         let authority = authority.ok_or_else(|| {
             Failure::new(Exit::Usage, format!("--server {uri} is no address such as http://127.0.0.1:50051"))
         })?;
-        Ok(Self { authority, pid, metrics: None, data: None, started: None })
+        Ok(Self { authority, pid, data: None, started: None, _thrown_away: None })
     }
 
     /// Starts one that serves on this directory.
@@ -99,16 +76,16 @@ impl Target {
         Self::spawn(command, None, None)
     }
 
-    fn spawn(mut command: Command, thrown_away: Option<TempDir>, data: Option<PathBuf>) -> Result<Self, Failure> {
-        let failed = |error| Failure::new(Exit::Failed, error).during("cannot start a server");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
-        let (stdout, pid) = (child.stdout.take(), child.id());
-        let gently = thrown_away.is_none();
-        let started = Some(Started { child, gently, _thrown_away: thrown_away });
-        let (authority, metrics) = stdout
-            .and_then(banner)
-            .ok_or_else(|| Failure::new(Exit::Failed, "the server that was started did not become ready"))?;
-        Ok(Self { authority, pid: Some(pid), metrics, data, started })
+    fn spawn(command: Command, thrown_away: Option<TempDir>, data: Option<PathBuf>) -> Result<Self, Failure> {
+        // It is asked to end by itself where its data stays.
+        let started = Started::spawn(command, thrown_away.is_none())?;
+        Ok(Self {
+            authority: started.authority().clone(),
+            pid: Some(started.pid()),
+            data,
+            started: Some(started),
+            _thrown_away: thrown_away,
+        })
     }
 
     /// Where it listens.
@@ -133,7 +110,7 @@ impl Target {
 
     /// What its journal has written so far.
     pub(super) fn journal_bytes(&self) -> Option<u64> {
-        let text = scrape(self.metrics?)?;
+        let text = scrape(self.started.as_ref()?.metrics()?)?;
         let value = text.lines().find_map(|line| line.strip_prefix(JOURNAL_BYTES))?;
         Some(value.trim().parse::<f64>().ok()? as u64)
     }
@@ -149,33 +126,6 @@ fn serving(data: &Path) -> Result<Command, Failure> {
     command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
     command.args(["--log-filter", "warn", "--data-dir"]).arg(data);
     Ok(command)
-}
-
-fn program(doing: &str) -> Result<Command, Failure> {
-    let own = env::current_exe().map_err(|error| Failure::new(Exit::Failed, error).during(doing.to_owned()))?;
-    Ok(Command::new(own))
-}
-
-/// Where the server says that it listens. Everything it says is read, so that it never waits for us.
-fn banner(stdout: ChildStdout) -> Option<(Authority, Option<SocketAddr>)> {
-    let (sender, said) = mpsc::channel();
-    let read = move || {
-        let mut grpc: Option<Authority> = None;
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next()) {
-                (Some("gRPC"), Some(address)) => grpc = address.parse().ok(),
-                (Some("metrics"), Some(url)) => {
-                    let address = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
-                    let address = address.and_then(|address| address.parse().ok());
-                    drop(grpc.take().map(|grpc| sender.send((grpc, address))));
-                }
-                _ => {}
-            }
-        }
-    };
-    drop(thread::Builder::new().name("banner".into()).spawn(read).ok()?);
-    said.recv_timeout(READY).ok()
 }
 
 fn scrape(address: SocketAddr) -> Option<String> {

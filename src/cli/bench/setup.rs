@@ -25,6 +25,7 @@ use crate::{
     cli::{
         Exit, Failure,
         call::{self, TRIES, patiently},
+        target::Server,
     },
     proto::v1::{ClockMode, GetPolicyRequest, QuotaBasis, QuotaCounts, policy_service_client::PolicyServiceClient},
 };
@@ -48,12 +49,11 @@ pub(super) async fn expected(options: &Options, plan: &Plan, target: &Target) ->
 /// As above, of a server that was just started.
 pub(super) async fn of_server(plan: &Plan, target: &Target) -> Result<Expected, Failure> {
     let server = Endpoint::from_shared(format!("http://{}", target.authority()));
-    let server = server.map_err(|error| Failure::new(Exit::Failed, error))?;
-    let channel = server.connect_lazy();
-    let (now, mode) = call::clock(&server, &channel).await?;
+    let server = Server::at(&server.map_err(|error| Failure::new(Exit::Failed, error))?);
+    let (now, mode) = call::clock(&server).await?;
     let asked = Instant::now();
     let policy = patiently(TRIES, || {
-        let mut client = PolicyServiceClient::new(channel.clone());
+        let mut client = PolicyServiceClient::new(server.connection());
         async move { client.get_policy(GetPolicyRequest::default()).await }
     });
     let policy = policy.await.map_err(|error| error.during("asking for the policy"))?;

@@ -19,7 +19,6 @@ use tokio::{
     sync::mpsc::{self, Receiver},
     task::JoinSet,
 };
-use tonic::transport::{Channel, Endpoint};
 
 use self::{
     input::{Entry, Format, Input, InputError},
@@ -31,6 +30,7 @@ use super::{
     Exit, Failure,
     call::{self, CallError, TRIES, patiently},
     print,
+    target::{Connection, Target},
 };
 use crate::{
     domain::MerchantId,
@@ -52,9 +52,8 @@ pub(super) struct Args {
     /// the merchant_id, cut to 64 characters.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The server.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    server: Endpoint,
+    #[command(flatten)]
+    target: Target,
     /// How the file is written; by default its name tells (.jsonl, .ndjson and .json, or .csv).
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -96,11 +95,11 @@ fn unusable(error: InputError) -> Failure {
 
 /// What it came to, and whether it came to the end of the file.
 async fn import(args: &Args, input: Input) -> Result<(Summary, Result<(), Failure>), Failure> {
-    let channel = args.server.connect_lazy();
-    call::clock(&args.server, &channel).await?;
+    let server = args.target.server()?;
+    call::clock(&server).await?;
     let interrupted = shutdown_signal().map_err(|error| Failure::new(Exit::Failed, error))?;
     let mut run = Run {
-        client: MerchantServiceClient::new(channel),
+        client: MerchantServiceClient::new(server.connection()),
         concurrency: args.concurrency.into(),
         refusals: Refusals::create(args.report.as_deref(), &args.file)?,
         progress: progress_bar(input.bytes),
@@ -149,7 +148,7 @@ fn progress_bar(bytes: Option<u64>) -> ProgressBar {
 
 /// An import on its way.
 struct Run {
-    client: MerchantServiceClient<Channel>,
+    client: MerchantServiceClient<Connection>,
     concurrency: usize,
     refusals: Refusals,
     progress: ProgressBar,

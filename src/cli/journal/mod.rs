@@ -68,18 +68,19 @@ struct Dump {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Dump(dump) => print_records(dump),
-        Command::Verify(Verify { data_dir: Some(dir), sealed }) if sealed.seal.is_none() => verify(dir),
+        Command::Verify(Verify { data_dir: Some(dir), sealed }) if sealed.seal.is_none() => print(&verified(dir)?),
         Command::Verify(Verify { data_dir, sealed }) => seal::verify(data_dir.as_deref(), sealed),
         Command::Seal(args) => seal::make(args),
         Command::Prove(args) => seal::prove(args),
     }
 }
 
-fn verify(dir: &Path) -> Result<(), Failure> {
+/// Checks every byte of the journal in a data directory, and tells what is there.
+pub(super) fn verified(dir: &Path) -> Result<String, Failure> {
     let report = inspect::verify(dir)?;
     // Intact bytes that are no record would stop a start as well.
     read(dir, Lsn::FIRST, |_, _| Ok(()))?;
-    print(&describe(&report))
+    Ok(describe(&report))
 }
 
 fn describe(report: &Report) -> String {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tonic::transport::{Channel, Endpoint};
 
 use self::{
     input::{Extent, Row},
@@ -26,6 +25,7 @@ use super::{
     Exit, Failure,
     call::{self, CallError},
     print,
+    target::{self, Target},
 };
 use crate::{
     domain::{MerchantId, Money, Timestamp},
@@ -38,12 +38,11 @@ const SETTLE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// What `tplus replay` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The order lines, in time order: a CSV file with the columns order_id,line,seller_id,completed_at,price.
+    /// The order lines, in time order, for a server whose clock is manual and starts before them: a CSV file with the columns order_id,line,seller_id,completed_at,price.
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
-    /// The server; its clock has to be manual and to start before the data.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    server: Endpoint,
+    #[command(flatten)]
+    target: Target,
     /// Set this guarantee, in whole dollars, for every seller just before its first order.
     #[arg(long, value_name = "DOLLARS", value_parser = clap::value_parser!(u64).range(..=Money::MAX_INPUT_DOLLARS))]
     guarantee: Option<u64>,
@@ -67,10 +66,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn replay(args: &Args, extent: Extent) -> Result<Report, Failure> {
-    let channel = args.server.connect_lazy();
+    let target = args.target.server()?;
     let mut run = Run {
-        clock: manual_clock(&channel, args, extent).await?,
-        server: Server::at(channel),
+        clock: manual_clock(&target, extent).await?,
+        server: Server::at(target.connection()),
         guarantee: args.guarantee,
         sellers: HashSet::new(),
         tally: Tally::default(),
@@ -92,13 +91,13 @@ async fn replay(args: &Args, extent: Extent) -> Result<Report, Failure> {
 }
 
 /// The time of a server that can be used.
-async fn manual_clock(channel: &Channel, args: &Args, extent: Extent) -> Result<Timestamp, Failure> {
-    let (now, mode) = call::clock(&args.server, channel).await?;
+async fn manual_clock(server: &target::Server, extent: Extent) -> Result<Timestamp, Failure> {
+    let (now, mode) = call::clock(server).await?;
     if mode == ClockMode::Manual {
         return Ok(now);
     }
-    let address = call::address(&args.server);
-    Err(Failure::new(Exit::Failed, format!("the clock of {address} is not manual")).hint(start_hint(extent.earliest)))
+    Err(Failure::new(Exit::Failed, format!("the clock of {} is not manual", server.address()))
+        .hint(start_hint(extent.earliest)))
 }
 
 fn start_hint(start: Timestamp) -> String {

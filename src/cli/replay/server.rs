@@ -1,11 +1,13 @@
 //! The server at the other end.
 
 use rust_decimal::Decimal;
-use tonic::transport::Channel;
 
 use super::input::Row;
 use crate::{
-    cli::call::{CallError, TRIES, instant, patiently, wire},
+    cli::{
+        call::{CallError, TRIES, instant, patiently, wire},
+        target::Connection,
+    },
     domain::{MerchantId, Money, Timestamp},
     proto::v1::{
         AdvanceClockRequest, ClassifyOrderRequest, ClassifyOrderResponse, GetMarginRequest, GetMarginResponse,
@@ -18,20 +20,20 @@ use crate::{
 /// A server on the manual clock.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
-    clock: ClockServiceClient<Channel>,
-    orders: OrderServiceClient<Channel>,
-    guarantees: GuaranteeServiceClient<Channel>,
-    margins: MarginServiceClient<Channel>,
+    clock: ClockServiceClient<Connection>,
+    orders: OrderServiceClient<Connection>,
+    guarantees: GuaranteeServiceClient<Connection>,
+    margins: MarginServiceClient<Connection>,
 }
 
 impl Server {
-    /// The server at the other end of a channel.
-    pub(super) fn at(channel: Channel) -> Self {
+    /// The server at the other end of a connection.
+    pub(super) fn at(connection: Connection) -> Self {
         Self {
-            clock: ClockServiceClient::new(channel.clone()),
-            orders: OrderServiceClient::new(channel.clone()),
-            guarantees: GuaranteeServiceClient::new(channel.clone()),
-            margins: MarginServiceClient::new(channel),
+            clock: ClockServiceClient::new(connection.clone()),
+            orders: OrderServiceClient::new(connection.clone()),
+            guarantees: GuaranteeServiceClient::new(connection.clone()),
+            margins: MarginServiceClient::new(connection),
         }
     }
 

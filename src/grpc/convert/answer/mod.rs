@@ -24,7 +24,7 @@ pub use merchant::{
     ranked_merchant,
 };
 pub use order::{order_classified, order_result, order_reversed, ordinary_result};
-pub use policy::{evaluated, policies, policy, policy_announced, policy_version};
+pub use policy::{evaluated, policies, policy, policy_announced, policy_version, rules};
 
 use std::time::Duration;
 

@@ -59,7 +59,8 @@ pub fn evaluated(outcome: &Outcome, now: Timestamp) -> v1::EvaluatePolicyRespons
     }
 }
 
-fn rules(policy: &Policy) -> v1::Policy {
+/// The rules alone.
+pub fn rules(policy: &Policy) -> v1::Policy {
     let counts = match policy.counts {
         QuotaCounts::All => v1::QuotaCounts::All,
         QuotaCounts::Quick => v1::QuotaCounts::Quick,
