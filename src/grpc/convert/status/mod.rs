@@ -5,7 +5,6 @@
 //! says which; where something is not there, a `ResourceInfo` says what.
 
 mod past;
-mod reasons;
 mod rejected;
 
 use std::{collections::HashMap, time::Duration};
@@ -17,12 +16,9 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub use self::past::{
     busy, history_failed, in_the_future, merchant_not_found, not_there, position_ahead, slow_watcher,
 };
-pub use self::reasons::{REASONS, Reason, code_name, reason};
 use self::rejected::rejected;
+pub use crate::reasons::{DOMAIN, REASONS, Reason, code_name, reason};
 use crate::{domain::MerchantId, engine::EngineError, grpc::NotReady};
-
-/// The domain of every `ErrorInfo`.
-pub const DOMAIN: &str = "tplus.v1";
 
 /// How long to wait for an engine that is not there, when nobody knows.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,6 +1,9 @@
-//! What a program can match on.
+//! What a program can match on when a call is refused: for the server, which gives them, and for clients.
 
 use tonic::Code;
+
+/// The domain of every `google.rpc.ErrorInfo` that the server gives.
+pub const DOMAIN: &str = "tplus.v1";
 
 /// What a program can match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
