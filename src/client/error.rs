@@ -1,6 +1,6 @@
 //! Why there is no answer.
 
-use std::{collections::HashMap, error::Error as _, fmt, iter, time::Duration};
+use std::{collections::HashMap, error::Error as _, fmt, io, iter, time::Duration};
 
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
@@ -57,7 +57,8 @@ pub enum Kind {
     Unavailable,
     /// An answer or an error that this client does not understand.
     Broken,
-    /// Nothing was sent: the request cannot be sent in this form, or must not be on this connection.
+    /// Nothing was sent: the request cannot be sent in this form, or must not be on this connection, or the server's certificate is
+    /// not to be trusted.
     Unsent,
 }
 
@@ -146,7 +147,11 @@ impl Error {
             description: violation.description.clone(),
         };
         Self(Box::new(Told {
-            kind: if cause.is_some() { Kind::Unavailable } else { kind(status.code()) },
+            kind: match cause {
+                Some(_) if is_handshake_refused(status) => Kind::Unsent,
+                Some(_) => Kind::Unavailable,
+                None => kind(status.code()),
+            },
             code: if timed_out { Code::DeadlineExceeded } else { status.code() },
             message: status.message().to_owned(),
             fields: details
@@ -239,6 +244,14 @@ fn is_unclear(status: &Status, why: Option<&str>, figures: &HashMap<String, Stri
             !answered && !caused_by::<ConnectError>(status)
         }
     }
+}
+
+/// Whether no connection was made since this side does not trust the other: rustls says so with an I/O error of its own kind.
+fn is_handshake_refused(status: &Status) -> bool {
+    let refused = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+    };
+    caused_by::<ConnectError>(status) && iter::successors(status.source(), |cause| (*cause).source()).any(refused)
 }
 
 fn caused_by<T: std::error::Error + 'static>(status: &Status) -> bool {
