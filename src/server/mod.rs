@@ -14,6 +14,7 @@ mod connections;
 mod health;
 mod open;
 mod signals;
+mod supervisor;
 mod whole;
 mod wire;
 
@@ -173,7 +174,8 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let (listen, metrics_listen) = (self.address(), self.metrics_address());
-        let running = Running::start(self).await;
+        let mut running = Running::start(self).await;
+        supervisor::starting();
         let mut shutdown = std::pin::pin!(shutdown);
         let opened = tokio::select! {
             opened = open_aside(open) => opened,
@@ -181,6 +183,7 @@ impl Server {
         };
         let Opened { engine, history, data, recovered } = opened?;
         running.ready(Arc::clone(&engine), history).await;
+        running.watchdog = supervisor::ready(listen, &engine);
         announce(&Banner { listen, metrics_listen, data, clock: engine.clock_mode(), recovered });
         running.until_the_end(&engine, shutdown).await
     }
@@ -218,6 +221,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     drain_deadline: Duration,
     scrape: Option<Task>,
+    watchdog: Option<Task>,
 }
 
 impl Running {
@@ -236,7 +240,7 @@ impl Running {
                 }
             }))
         });
-        Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape }
+        Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape, watchdog: None }
     }
 
     async fn ready(&self, engine: Arc<Engine>, history: History) {
@@ -261,6 +265,7 @@ impl Running {
 
     /// The ports close at once, calls in flight are answered, and then the engine closes. Scrapers may watch to the end.
     async fn drain(mut self, engine: Arc<Engine>) -> Result<(), ServeError> {
+        supervisor::stopping();
         self.metrics.set_serving(false);
         self.health.not_serving().await;
         self.slot.drain();
@@ -274,7 +279,7 @@ impl Running {
         self.slot.stop();
         let closed = tokio::task::spawn_blocking(move || engine.close()).await;
         self.grpc.abort();
-        drop(self.scrape);
+        drop((self.scrape, self.watchdog));
         match closed {
             Ok(closed) => closed.map_err(ServeError::Close),
             Err(panic) => Err(ServeError::CloseBrokeOff(panic.to_string())),

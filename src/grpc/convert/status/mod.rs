@@ -20,6 +20,9 @@ use self::rejected::rejected;
 pub use crate::reasons::{DOMAIN, REASONS, Reason, code_name, reason};
 use crate::{domain::MerchantId, engine::EngineError, grpc::NotReady};
 
+/// What says the same as `RetryInfo` to clients that repeat calls by themselves as a service config tells them: milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// How long to wait for an engine that is not there, when nobody knows.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -164,7 +167,12 @@ fn info<const N: usize>(reason: Reason, figures: [(&str, String); N]) -> ErrorDe
 }
 
 fn status(reason: Reason, message: String, details: ErrorDetails) -> Status {
-    Status::with_error_details(reason.code, message, details)
+    let wait = details.retry_info().and_then(|info| info.retry_delay);
+    let mut status = Status::with_error_details(reason.code, message, details);
+    if let Some(wait) = wait {
+        status.metadata_mut().insert(PUSHBACK, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into());
+    }
+    status
 }
 
 /// Gives an error that was made below the services, by the transport or by health, the reason that it has not.
