@@ -1,5 +1,5 @@
 //! The program as systemd runs it: it says when it is ready, that it is alive, and that it stops.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod served;
 

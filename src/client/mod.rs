@@ -186,3 +186,8 @@ impl Client {
         Ok(request)
     }
 }
+
+/// The program in the document for callers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/clients.md")]
+struct Document;

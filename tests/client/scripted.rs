@@ -180,11 +180,10 @@ async fn each_try_carries_a_deadline_and_the_token_of_its_time() {
     let client = Client::builder(&address).retry(quick()).token(token).build().unwrap();
     ask(&client).await.unwrap();
     ask(&client.with_token("mine")).await.unwrap();
-    let came = script.came.lock().unwrap();
+    let came = script.came.lock().unwrap().clone();
     let tokens: Vec<_> = came.iter().map(|came| came.get("authorization").unwrap().to_str().unwrap()).collect();
     assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer mine"]);
     assert!(came.iter().all(|came| came.contains_key("grpc-timeout")));
-    drop(came);
     let error = ask(&client.with_token("two\nlines")).await.unwrap_err();
     assert_eq!((error.kind(), script.came()), (Kind::Unsent, 3), "nothing was sent");
 }
