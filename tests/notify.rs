@@ -97,6 +97,17 @@ fn without_a_watchdog_there_is_no_sign_of_life() {
 }
 
 #[test]
+fn the_settings_beside_the_unit_are_settings() {
+    let manager = Manager::new();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/tplus.toml");
+    let mut child = manager.start(&[("TPLUS_CONFIG", config)]);
+    assert_eq!(manager.hears(), "STATUS=recovering");
+    assert!(manager.hears().starts_with("READY=1\n"));
+    terminate(&child);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn a_socket_that_nobody_listens_to_is_no_reason_not_to_serve() {
     let manager = Manager::new();
     let nowhere = manager.root.path().join("nowhere");
