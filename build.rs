@@ -30,11 +30,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     note_build();
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    let server = env::var_os("CARGO_FEATURE_SERVER").is_some();
 
     let public = protox::compile(PUBLIC, ["proto"])?;
     fs::write(out.join("tplus_v1.bin"), public.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(public)?;
+    tonic_prost_build::configure().build_server(server).compile_fds(public)?;
+    if server { what_only_the_server_needs(&out) } else { Ok(()) }
+}
 
+fn what_only_the_server_needs(out: &Path) -> Result<(), Box<dyn Error>> {
     // The server of orders once more, with messages that are read and written by hand: see `grpc::wire`.
     let orders = protox::compile(["tplus/v1/order_service.proto"], ["proto"])?;
     let by_hand = out.join("by_hand");

@@ -6,6 +6,10 @@ default:
 check:
     .ci/run
 
+# Writes docs/api.md anew, from the comments of the proto files.
+api-docs:
+    UPDATE_API_DOCS=1 cargo test --locked --test api_docs
+
 # The slow runs: 200 kills, and many more random histories.
 long: kill
     TPLUS_TRACES=2000 PROPTEST_CASES=20000 cargo test --locked

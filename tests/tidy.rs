@@ -52,6 +52,12 @@ fn the_services_do_not_know_the_journal() {
 }
 
 #[test]
+fn the_client_knows_nothing_of_the_server() {
+    let server = ["codec", "config", "clock", "engine", "grpc", "history", "journal", "metrics", "server", "cli"];
+    check(|source| room_edges(source, "src/client", &server));
+}
+
+#[test]
 fn only_the_conversion_makes_a_status() {
     check(statuses);
 }

@@ -16,6 +16,7 @@ mod health;
 mod open;
 mod reload;
 mod signals;
+mod supervisor;
 mod tls;
 mod whole;
 mod wire;
@@ -197,7 +198,8 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let (listen, metrics_listen) = (self.address(), self.metrics_address());
-        let running = Running::start(self).await;
+        let mut running = Running::start(self).await;
+        supervisor::starting();
         let mut shutdown = std::pin::pin!(shutdown);
         let opened = tokio::select! {
             opened = open_aside(open) => opened,
@@ -205,6 +207,7 @@ impl Server {
         };
         let Opened { engine, history, data, recovered } = opened?;
         running.ready(Arc::clone(&engine), history, recovered.took).await;
+        running.watchdog = supervisor::ready(listen, &engine);
         let Recovered { merchants, orders, records, last, took } = recovered;
         let took_seconds = took.as_secs_f64();
         tracing::info!(%listen, merchants, orders, records, last, took_seconds, "serving");
@@ -246,6 +249,7 @@ struct Running {
     drain_deadline: Duration,
     scrape: Option<Task>,
     _reload: Task,
+    watchdog: Option<Task>,
 }
 
 impl Running {
@@ -266,7 +270,8 @@ impl Running {
                 }
             }))
         });
-        Self { slot, metrics, health, grpc, stop, drain_deadline: options.drain_deadline, scrape, _reload: reload }
+        let drain_deadline = options.drain_deadline;
+        Self { slot, metrics, health, grpc, stop, drain_deadline, scrape, _reload: reload, watchdog: None }
     }
 
     async fn ready(&self, engine: Arc<Engine>, history: History, took: Duration) {
@@ -294,6 +299,7 @@ impl Running {
 
     /// The ports close at once, calls in flight are answered, and then the engine closes. Scrapers may watch to the end.
     async fn drain(mut self, engine: Arc<Engine>) -> Result<(), ServeError> {
+        supervisor::stopping();
         self.metrics.set_serving(false);
         self.health.not_serving().await;
         self.slot.drain();
@@ -307,7 +313,7 @@ impl Running {
         self.slot.stop();
         let closed = tokio::task::spawn_blocking(move || engine.close()).await;
         self.grpc.abort();
-        drop(self.scrape);
+        drop((self.scrape, self.watchdog));
         match closed {
             Ok(closed) => closed.map_err(ServeError::Close),
             Err(panic) => Err(ServeError::CloseBrokeOff(panic.to_string())),

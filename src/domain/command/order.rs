@@ -80,7 +80,7 @@ impl ClassifyOrder {
     }
 
     /// What the order comes to with an answer.
-    pub(crate) const fn terms(&self, verdict: &Verdict) -> OrderTerms {
+    pub const fn terms(&self, verdict: &Verdict) -> OrderTerms {
         let Verdict { day, cycle, settles_at, .. } = *verdict;
         OrderTerms { price: self.price, profit: self.profit, day, cycle, settles_at, settled_elsewhere: false }
     }

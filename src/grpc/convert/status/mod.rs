@@ -6,7 +6,6 @@
 
 mod denied;
 mod past;
-mod reasons;
 mod rejected;
 
 use std::{collections::HashMap, time::Duration};
@@ -19,12 +18,12 @@ pub use self::denied::denied;
 pub use self::past::{
     busy, history_failed, in_the_future, merchant_not_found, not_there, position_ahead, slow_watcher,
 };
-pub use self::reasons::{REASONS, Reason, code_name, reason};
 use self::rejected::rejected;
+pub use crate::reasons::{DOMAIN, REASONS, Reason, code_name, reason};
 use crate::{domain::MerchantId, engine::EngineError, grpc::NotReady};
 
-/// The domain of every `ErrorInfo`.
-pub const DOMAIN: &str = "tplus.v1";
+/// What says the same as `RetryInfo` to clients that repeat calls by themselves as a service config tells them: milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// How long to wait for an engine that is not there, when nobody knows.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -170,7 +169,12 @@ fn info<const N: usize>(reason: Reason, figures: [(&str, String); N]) -> ErrorDe
 }
 
 fn status(reason: Reason, message: String, details: ErrorDetails) -> Status {
-    Status::with_error_details(reason.code, message, details)
+    let wait = details.retry_info().and_then(|info| info.retry_delay);
+    let mut status = Status::with_error_details(reason.code, message, details);
+    if let Some(wait) = wait {
+        status.metadata_mut().insert(PUSHBACK, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into());
+    }
+    status
 }
 
 /// Gives an error that was made below the services, by the transport or by health, the reason that it has not.

@@ -125,6 +125,9 @@ fn what_passes_says_when_to_come_back() {
         assert_eq!((status.code(), &*reason_of(&details)), (code, reason));
         let delay = details.retry_info().and_then(|retry| retry.retry_delay).expect("a delay is given");
         assert_eq!(delay, if code == Code::Unavailable { Duration::from_secs(1) } else { retry_after });
+        let pushback =
+            status.metadata().get("grpc-retry-pushback-ms").expect("and for those who follow a service config");
+        assert_eq!(pushback, &*delay.as_millis().to_string());
     }
 }
 

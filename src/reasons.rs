@@ -1,6 +1,9 @@
-//! What a program can match on.
+//! What a program can match on when a call is refused: for the server, which gives them, and for clients.
 
 use tonic::Code;
+
+/// The domain of every `google.rpc.ErrorInfo` that the server gives.
+pub const DOMAIN: &str = "tplus.v1";
 
 /// What a program can match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +141,7 @@ reasons! {
     MERCHANT_OUT_OF_SCOPE: PermissionDenied,
     /// The caller asks for more in a second than it may; wait as long as RetryInfo says.
     RATE_EXCEEDED: ResourceExhausted,
-    /// The caller has as many calls under way as it may.
+    /// The caller has as many calls under way as it may; wait as long as RetryInfo says.
     CONCURRENCY_EXCEEDED: ResourceExhausted,
     /// The engine is starting, stopping or has failed; a repeat with the same id is safe.
     UNAVAILABLE: Unavailable,
