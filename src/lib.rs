@@ -2,6 +2,7 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
 mod background;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -14,6 +14,7 @@ mod recovery;
 mod replay;
 mod room;
 mod scheduler;
+mod state_hash;
 mod submit;
 mod time;
 
@@ -35,6 +36,7 @@ pub use self::{
     read::View,
     recovery::{OpenError, Recovered},
     room::Room,
+    state_hash::{StateHash, state_hash},
     submit::Submitted,
 };
 use self::{

@@ -110,7 +110,7 @@ pub fn check_segment(
     bytes: &[u8],
     is_last: bool,
 ) -> Result<(Lsn, Option<Torn>), RecoverError> {
-    let seed = Seed::new(identity.id);
+    let seed = Seed::of(identity);
     let expect = Expect { file: name, seed: &seed, before: None, is_last, most: None };
     let scan = segment::scan(bytes, &expect, &mut |_, _| Ok(()))?;
     Ok((scan.end.next, scan.torn))
@@ -126,7 +126,7 @@ pub fn check_checkpoint(identity: &Identity, name: &Path, bytes: &[u8]) -> Resul
     let Some((start, end)) = said else {
         return Err(damage(name, 0, Lsn::ZERO, "a checkpoint's name says what it covers").into());
     };
-    let (size, seed) = (bytes.len() as u64, Seed::new(identity.id));
+    let (size, seed) = (bytes.len() as u64, Seed::of(identity));
     let info = CheckpointInfo { start, end, bytes: size };
     checkpoint::read(name, &mut &*bytes, size, &seed, &info, &mut |_| Ok(()))
 }
@@ -150,7 +150,7 @@ impl Opened {
     fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Opened, RecoverError> {
         let layout = Layout::new(disk, dir);
         let identity = read_identity(&layout, &layout.identity)?;
-        let seed = Seed::new(identity.id);
+        let seed = Seed::of(&identity);
         Ok(Opened { layout, identity, seed })
     }
 

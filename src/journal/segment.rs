@@ -17,6 +17,8 @@ use super::wire::Fields;
 /// The version of the durable format.
 pub(crate) const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"tplusSEG";
+/// The largest segment there may be, in bytes.
+pub(crate) const LARGEST: usize = 1 << 30;
 /// Magic, version and check come first in every file, in this place, for as long as there are versions.
 const PREFIX: usize = 16;
 
@@ -40,7 +42,7 @@ impl SegmentHeader {
         with_prefix(MAGIC, &body)
     }
 
-    fn decode(file: &Path, sector: &[u8], seed: &Seed) -> Result<SegmentHeader, RecoverError> {
+    pub(crate) fn decode(file: &Path, sector: &[u8], seed: &Seed) -> Result<SegmentHeader, RecoverError> {
         let damage = |reason: &str| damage(file, 0, Lsn::ZERO, reason);
         let body = checked_body(file, MAGIC, sector)?;
         let mut fields = Fields(body);
@@ -116,15 +118,27 @@ pub(crate) struct Expect<'a> {
 
 /// Verifies a whole segment and hands over its records, each only once its frame is known to be good.
 pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_>) -> Result<Scan, RecoverError> {
+    scan_frames(bytes, expect, &mut |head, payload| {
+        for (place, record) in Records(payload).enumerate() {
+            let lsn = head.first.after(place as u64);
+            visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
+        }
+        Ok(())
+    })
+}
+
+/// The same with whole frames, each with the payload behind its head.
+pub(crate) fn scan_frames(
+    bytes: &[u8],
+    expect: &Expect<'_>,
+    visit: &mut dyn FnMut(&FrameHead, &[u8]) -> Result<(), RecoverError>,
+) -> Result<Scan, RecoverError> {
     let header = expect.header(bytes)?;
     let mut scan = Scan { header, frames: 0, end: header.start, end_offset: SECTOR, last_frame: 0, torn: None };
     let mut payload = Vec::new();
     while let Some(head) = expect.frame(bytes, &mut scan, &mut payload)? {
         let (_, records) = payload.split_at(FRAME_HEAD.min(payload.len()));
-        for (place, record) in Records(records).enumerate() {
-            let lsn = head.first.after(place as u64);
-            visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
-        }
+        visit(&head, records)?;
         scan.frames += 1;
         scan.last_frame = scan.end_offset;
         scan.end_offset += frame::sectors_for(head.payload) * SECTOR;
