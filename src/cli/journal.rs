@@ -7,7 +7,7 @@ use std::{
 
 use prost::Message as _;
 
-use super::{Failure, print, record, written};
+use super::{Failure, print, record, state_hash, written};
 use crate::{
     journal::{
         CheckpointInfo, Lsn, RecoverError, VisitError,
@@ -33,6 +33,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
     },
+    /// Print one hash for all that follows from the journal: merchants, policies, decided orders and requests.
+    StateHash(state_hash::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +58,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Dump(dump) => print_records(dump),
         Command::Verify { data_dir } => verify(data_dir),
+        Command::StateHash(args) => state_hash::run(args),
     }
 }
 
@@ -74,6 +77,10 @@ fn describe(report: &Report) -> String {
         "intact: {records} records, lsn {first} to {last}, in {frames} frames, epochs {oldest} to {newest}\n\
          segments: {live} in the journal, {archived} in the archive, {bytes} bytes\n"
     );
+    let restored = ["restored.from", "restored.up_to"].map(|name| report.identity.attribute(name));
+    if let [Some(backup), Some(up_to)] = restored {
+        text += &format!("restored: from backup {backup}, up to {up_to}\n");
+    }
     for (checkpoint, items) in checkpoints {
         let CheckpointInfo { start, end, bytes } = checkpoint;
         text +=

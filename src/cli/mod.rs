@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; errors go to stderr, as one sentence with its causes, and tell themselves apart by [`Exit`].
 
+mod backup;
 mod bench;
 mod call;
 mod failure;
@@ -10,6 +11,7 @@ mod journal;
 mod record;
 mod replay;
 mod serve;
+mod state_hash;
 
 use std::{
     ffi::OsString,
@@ -46,6 +48,10 @@ enum Command {
     Bench(Box<bench::Args>),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Back up a data directory, also while a server uses it; list, verify and prune backups.
+    Backup(backup::Args),
+    /// Make a new data directory of a backup, up to its end, to a record or to a moment.
+    Restore(backup::RestoreArgs),
 }
 
 /// Runs the program with these arguments, the first being its own name, and tells how it ended.
@@ -63,6 +69,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Import(args) => import::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => backup::restore(&args),
     };
     match ended {
         Ok(()) => Exit::Ok,
