@@ -1,0 +1,160 @@
+//! Sellers who sell, and what they were told.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task::JoinHandle, time::sleep};
+use tonic::transport::Channel;
+use tplus::proto::v1::{
+    ClassifyOrderRequest, ClassifyOrderResponse, ModifyGuaranteeRequest, ModifyGuaranteeResponse,
+    guarantee_service_client::GuaranteeServiceClient, order_service_client::OrderServiceClient,
+};
+
+use crate::{program::LISTEN, served::Server};
+
+const BOUND: Duration = Duration::from_secs(120);
+
+/// Something that was asked and answered.
+#[derive(Clone, Debug)]
+pub enum Sold {
+    Order(ClassifyOrderRequest, ClassifyOrderResponse),
+    Guarantee(ModifyGuaranteeRequest, ModifyGuaranteeResponse),
+}
+
+pub async fn connect(address: &str) -> Channel {
+    Channel::from_shared(address.to_owned()).unwrap().timeout(BOUND).connect().await.unwrap()
+}
+
+/// Asks for the number-th thing of a merchant: an order, or every 16th time a guarantee.
+pub async fn sell(channel: &Channel, merchant: &str, number: u64) -> Sold {
+    let merchant_id = merchant.to_owned();
+    if number % 16 == 7 {
+        let request = ModifyGuaranteeRequest {
+            merchant_id,
+            request_id: format!("g-{number}"),
+            guarantee: Some(number % 1_000),
+            ..ModifyGuaranteeRequest::default()
+        };
+        let answer = GuaranteeServiceClient::new(channel.clone()).modify_guarantee(request.clone()).await.unwrap();
+        Sold::Guarantee(request, answer.into_inner())
+    } else {
+        let request = ClassifyOrderRequest {
+            merchant_id,
+            order_id: format!("o-{number}"),
+            price: format!("{}.{:02}", 1 + number % 200, number % 100),
+            profit: "0.50".into(),
+            ..ClassifyOrderRequest::default()
+        };
+        let answer = OrderServiceClient::new(channel.clone()).classify_order(request.clone()).await.unwrap();
+        Sold::Order(request, answer.into_inner())
+    }
+}
+
+/// Sellers who sell until they are told to stop.
+pub struct Load {
+    sold: Arc<Mutex<Vec<Sold>>>,
+    stop: Arc<AtomicBool>,
+    sellers: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub fn start(address: &str, sellers: u64) -> Self {
+        let (sold, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let seller = |number| {
+            let (address, sold, stop) = (address.to_owned(), Arc::clone(&sold), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let (channel, merchant) = (connect(&address).await, format!("m{number}"));
+                let mut next = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    // Several at once, so that a batch has several.
+                    let several = (next..next + 8).map(|number| sell(&channel, &merchant, number));
+                    let answers = futures_of(several).await;
+                    sold.lock().unwrap().extend(answers);
+                    next += 8;
+                }
+            })
+        };
+        let sellers = (0..sellers).map(seller).collect();
+        Self { sold, stop, sellers }
+    }
+
+    pub fn answered(&self) -> Vec<Sold> {
+        self.sold.lock().unwrap().clone()
+    }
+
+    pub async fn until(&self, enough: usize) {
+        while self.sold.lock().unwrap().len() < enough {
+            assert!(!self.sellers.iter().any(JoinHandle::is_finished), "nothing is sold any more");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for seller in self.sellers {
+            seller.await.unwrap();
+        }
+    }
+}
+
+/// All of them at once, the answers in order.
+async fn futures_of(all: impl Iterator<Item = impl Future<Output = Sold>>) -> Vec<Sold> {
+    let mut waiting: Vec<_> = all.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut open = false;
+        for (future, answer) in &mut waiting {
+            if answer.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(told) => *answer = Some(told),
+                    std::task::Poll::Pending => open = true,
+                }
+            }
+        }
+        if open { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+/// Starts a server on `root/data`, sells so much to it, and ends it.
+pub async fn sold(root: &Path, environment: &[(&str, &str)], count: u64) -> Vec<Sold> {
+    sold_from(root, environment, 0, count).await
+}
+
+/// The same with the number-th things to be sold.
+pub async fn sold_from(root: &Path, environment: &[(&str, &str)], number: u64, count: u64) -> Vec<Sold> {
+    let (server, address) = Server::start(root, &LISTEN, environment);
+    let channel = connect(&address).await;
+    let mut sold = Vec::new();
+    for start in (number..number + count).step_by(40) {
+        let several = (start..(start + 40).min(number + count)).map(|number| sell(&channel, "m0", number));
+        sold.extend(futures_of(several).await);
+    }
+    server.kill();
+    sold
+}
+
+/// Asks for everything again: every answer is the first one.
+pub async fn all_answered_again(address: &str, sold: &[Sold]) {
+    let channel = connect(address).await;
+    assert!(!sold.is_empty());
+    for sold in sold {
+        match sold.clone() {
+            Sold::Order(request, first) => {
+                let again =
+                    OrderServiceClient::new(channel.clone()).classify_order(request).await.unwrap().into_inner();
+                assert_eq!(again, ClassifyOrderResponse { replayed: true, ..first });
+            }
+            Sold::Guarantee(request, first) => {
+                let again = GuaranteeServiceClient::new(channel.clone()).modify_guarantee(request).await;
+                assert_eq!(again.unwrap().into_inner(), ModifyGuaranteeResponse { replayed: true, ..first });
+            }
+        }
+    }
+}
