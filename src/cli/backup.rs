@@ -232,7 +232,8 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let restored = backup::restore(&what, &mut |object, bytes| tell(&bar, object, bytes));
     bar.finish_and_clear();
     let restored = restored.map_err(|error| {
-        let damaged = matches!(&error, BackupError::Damaged { object, .. } if object.starts_with("checkpoints/"));
+        let of_checkpoint = |object: &str| object.starts_with("checkpoints/");
+        let damaged = matches!(&error, BackupError::Damaged { object, .. } | BackupError::Gone { object } if of_checkpoint(object));
         let failure = Failure::from(error);
         if damaged { failure.hint("--without-checkpoint restores from the journal alone") } else { failure }
     })?;

@@ -42,11 +42,12 @@ async fn the_drill_passes_beside_a_server_under_load_and_fails_where_it_should()
         assert!(!root.path().join("try").exists(), "nothing is left of it");
     }
     load.stop().await;
-    let segments = Path::new(&place.dest).join("segments");
-    let oldest = std::fs::read_dir(segments).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
-    let mut bytes = std::fs::read(&oldest).unwrap();
-    bytes[1_000] ^= 1;
-    std::fs::write(&oldest, bytes).unwrap();
+    for segment in std::fs::read_dir(Path::new(&place.dest).join("segments")).unwrap() {
+        let segment = segment.unwrap().path();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[600] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+    }
     let output = drill().await.unwrap();
     assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

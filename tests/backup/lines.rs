@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use crate::{
-    load,
-    program::{Place, SMALL, backup, copy, refused, restore, state_hash, verified},
-    served::tplus,
+    load::{self, Load},
+    program::{LISTEN, Place, SMALL, backup, copy, refused, restore, state_hash, verified},
+    served::{Server, tplus},
 };
 
 fn backup_refused(data: &Path, dest: &str) -> String {
@@ -71,9 +71,13 @@ async fn no_file_of_a_restored_directory_is_one_of_the_other() {
 async fn records_that_only_an_earlier_backup_has_stay_in_the_next() {
     let root = TempDir::new().unwrap();
     let place = Place::new(root.path());
-    load::sold(root.path(), &SMALL, 6_000).await;
+    let (server, address) = Server::start(root.path(), &LISTEN, &SMALL);
+    let load = Load::start(&address, 2);
+    load.until_archived(&place.data).await;
+    load.stop().await;
+    server.kill();
     backup(&place.data, &place.dest);
-    load::sold_from(root.path(), &SMALL, 10_000, 500).await;
+    load::sold_from(root.path(), &SMALL, 1_000_000, 500).await;
     let state = state_hash(&place.data, None);
     let mut archived: Vec<_> = fs::read_dir(place.data.join("archive")).unwrap().map(|at| at.unwrap().path()).collect();
     archived.sort();

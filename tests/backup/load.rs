@@ -1,6 +1,7 @@
 //! Sellers who sell, and what they were told.
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -92,6 +93,15 @@ impl Load {
         while self.sold.lock().unwrap().len() < enough {
             assert!(!self.sellers.iter().any(JoinHandle::is_finished), "nothing is sold any more");
             sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Sells on until there is something in the archive.
+    pub async fn until_archived(&self, data: &Path) {
+        while fs::read_dir(data.join("archive")).unwrap().count() == 0 {
+            let answered = self.sold.lock().unwrap().len();
+            assert!(answered < 200_000, "nothing is archived");
+            self.until(answered + 100).await;
         }
     }
 
