@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use object_store::{
-    ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart,
+    Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };

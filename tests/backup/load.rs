@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -10,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
 use tonic::transport::Channel;
 use tplus::proto::v1::{
     ClassifyOrderRequest, ClassifyOrderResponse, ModifyGuaranteeRequest, ModifyGuaranteeResponse,
@@ -73,9 +77,7 @@ impl Load {
                 let (channel, merchant) = (connect(&address).await, format!("m{number}"));
                 let mut next = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    // Several at once, so that a batch has several.
-                    let several = (next..next + 8).map(|number| sell(&channel, &merchant, number));
-                    let answers = futures_of(several).await;
+                    let answers = sell_all(&channel, &merchant, next..next + 8).await;
                     sold.lock().unwrap().extend(answers);
                     next += 8;
                 }
@@ -113,23 +115,14 @@ impl Load {
     }
 }
 
-/// All of them at once, the answers in order.
-async fn futures_of(all: impl Iterator<Item = impl Future<Output = Sold>>) -> Vec<Sold> {
-    let mut waiting: Vec<_> = all.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut open = false;
-        for (future, answer) in &mut waiting {
-            if answer.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(told) => *answer = Some(told),
-                    std::task::Poll::Pending => open = true,
-                }
-            }
-        }
-        if open { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    waiting.into_iter().filter_map(|(_, answer)| answer).collect()
+/// Asks for several things at once, so that a batch has several. Their answers come in any order.
+async fn sell_all(channel: &Channel, merchant: &str, numbers: Range<u64>) -> Vec<Sold> {
+    let mut asked = JoinSet::new();
+    for number in numbers {
+        let (channel, merchant) = (channel.clone(), merchant.to_owned());
+        asked.spawn(async move { sell(&channel, &merchant, number).await });
+    }
+    asked.join_all().await
 }
 
 /// Starts a server on `root/data`, sells so much to it, and ends it.
@@ -143,8 +136,7 @@ pub async fn sold_from(root: &Path, environment: &[(&str, &str)], number: u64, c
     let channel = connect(&address).await;
     let mut sold = Vec::new();
     for start in (number..number + count).step_by(40) {
-        let several = (start..(start + 40).min(number + count)).map(|number| sell(&channel, "m0", number));
-        sold.extend(futures_of(several).await);
+        sold.extend(sell_all(&channel, "m0", start..(start + 40).min(number + count)).await);
     }
     server.kill();
     sold
