@@ -98,10 +98,12 @@ impl Shelf {
         latest.ok_or(BackupError::None { destination })
     }
 
-    /// The newest backup whose manifest can be read, and what is wrong with newer ones. None where there is no backup at all.
-    pub(super) fn newest_readable(&self) -> Result<(Option<(Entry, Manifest)>, Vec<BackupError>), BackupError> {
-        let mut passed_over = Vec::new();
-        let mut found: Option<(Entry, Manifest)> = None;
+    /// The newest backup whose manifest can be read. None where there is no backup at all.
+    pub(super) fn newest_readable(
+        &self,
+        passed_over: &mut Vec<String>,
+    ) -> Result<Option<(Entry, Manifest)>, BackupError> {
+        let (mut found, mut damage): (Option<(Entry, Manifest)>, _) = (None, None);
         for entry in self.entries()?.into_iter().rev() {
             if found.as_ref().is_some_and(|(found, _)| found.position > entry.position) {
                 break;
@@ -109,14 +111,17 @@ impl Shelf {
             match self.manifest(&entry) {
                 Ok(manifest) if found.as_ref().is_some_and(|(_, found)| found.taken_at > manifest.taken_at) => {}
                 Ok(manifest) => found = Some((entry, manifest)),
-                Err(error) if error.is_damage() => passed_over.push(error),
+                Err(error) if error.is_damage() => {
+                    passed_over.push(error.to_string());
+                    damage = Some(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        match (found, passed_over.pop()) {
+        match damage {
             // Whose backups these are cannot be said any more.
-            (None, Some(damage)) => Err(damage),
-            (found, damage) => Ok((found, passed_over.into_iter().chain(damage).collect())),
+            Some(damage) if found.is_none() => Err(damage),
+            _ => Ok(found),
         }
     }
 

@@ -49,14 +49,15 @@ pub struct Taken {
 /// When the directory is damaged, the destination fails, or belongs to another line of history. Nothing looks like a backup then.
 pub fn take(dir: &Path, shelf: &Shelf, now: i64, tell: &mut dyn FnMut(&str, u64)) -> Result<Taken, BackupError> {
     let source = Source::open(dir)?;
-    let (latest, damaged) = shelf.newest_readable()?;
+    let mut warnings = Vec::new();
+    let latest = shelf.newest_readable(&mut warnings)?;
     if let Some((entry, manifest)) = &latest {
         check_directory(&source, shelf, manifest)?;
         check_line(&source, shelf, &entry.name, manifest)?;
     }
     let latest = latest.map(|(_, manifest)| manifest);
     let mut taking = Taking::new(&source, shelf, latest, now, tell)?;
-    taking.warnings.extend(damaged.iter().map(ToString::to_string));
+    taking.warnings.append(&mut warnings);
     let identity = taking.identity()?;
     // The long part first: what is behind it is taken from a second look, so that it is of now, and so are the checkpoints.
     taking.go_on(&sealed(source.segments()?))?;

@@ -18,16 +18,11 @@ pub struct Verified {
 }
 
 /// Reads every object of a backup and holds it against its hash; follows the chain from the first record to the last; decodes every record.
-/// Goes on behind what is damaged. Records are handed to `visit` up to the first damage.
+/// Goes on behind what is damaged. `tell` is told of every object that is read, and its size.
 ///
 /// # Errors
-/// When the destination fails, or `visit` refuses a record.
-pub fn verify(
-    shelf: &Shelf,
-    manifest: &Manifest,
-    visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), crate::journal::VisitError>,
-    tell: &mut dyn FnMut(&str, u64),
-) -> Result<Verified, BackupError> {
+/// When the destination fails.
+pub fn verify(shelf: &Shelf, manifest: &Manifest, tell: &mut dyn FnMut(&str, u64)) -> Result<Verified, BackupError> {
     let mut verifying = Verifying { shelf, manifest, verified: Verified { records: 0, damage: Vec::new() } };
     let identity = shelf.identity(manifest);
     (tell)(&manifest.identity.object, manifest.identity.size);
@@ -35,7 +30,7 @@ pub fn verify(
         verifying.hashes_only(tell)?;
         return Ok(verifying.verified);
     };
-    verifying.segments(&identity, visit, tell)?;
+    verifying.segments(&identity, tell)?;
     for checkpoint in &manifest.checkpoints {
         (tell)(&checkpoint.part.object, checkpoint.part.size);
         let checked = check_checkpoint(shelf, manifest, &identity, checkpoint);
@@ -63,12 +58,7 @@ impl Verifying<'_> {
         }
     }
 
-    fn segments(
-        &mut self,
-        identity: &Identity,
-        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), crate::journal::VisitError>,
-        tell: &mut dyn FnMut(&str, u64),
-    ) -> Result<(), BackupError> {
+    fn segments(&mut self, identity: &Identity, tell: &mut dyn FnMut(&str, u64)) -> Result<(), BackupError> {
         let (mut before, mut bytes) = (carry::genesis(identity), Vec::new());
         for segment in &self.manifest.segments {
             (tell)(&segment.part.object, segment.part.size);
@@ -79,9 +69,6 @@ impl Verifying<'_> {
                     let refused = |source| RecoverError::Visit { lsn, source };
                     stamps.note(&stamps::read(record).map_err(refused)?);
                     records += 1;
-                    if unbroken {
-                        visit(lsn, record).map_err(refused)?;
-                    }
                 }
                 Ok(())
             });

@@ -182,7 +182,7 @@ fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
 fn verify(shelf: &Shelf, choice: &Choice) -> Result<(), Failure> {
     let (Entry { name, .. }, manifest) = shelf.choose(choice)?;
     let bar = progress();
-    let verified = backup::verify(shelf, &manifest, &mut |_, _| Ok(()), &mut |object, bytes| tell(&bar, object, bytes));
+    let verified = backup::verify(shelf, &manifest, &mut |object, bytes| tell(&bar, object, bytes));
     bar.finish_and_clear();
     let verified = verified?;
     let Some((first, more)) = verified.damage.split_first() else {

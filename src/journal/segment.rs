@@ -127,12 +127,11 @@ pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_
     })
 }
 
+/// Takes frames: head and payload.
+pub(crate) type VisitFrame<'a> = dyn FnMut(&FrameHead, &[u8]) -> Result<(), RecoverError> + 'a;
+
 /// The same with whole frames, each with the payload behind its head.
-pub(crate) fn scan_frames(
-    bytes: &[u8],
-    expect: &Expect<'_>,
-    visit: &mut dyn FnMut(&FrameHead, &[u8]) -> Result<(), RecoverError>,
-) -> Result<Scan, RecoverError> {
+pub(crate) fn scan_frames(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitFrame<'_>) -> Result<Scan, RecoverError> {
     let header = expect.header(bytes)?;
     let mut scan = Scan { header, frames: 0, end: header.start, end_offset: SECTOR, last_frame: 0, torn: None };
     let mut payload = Vec::new();

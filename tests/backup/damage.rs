@@ -9,8 +9,10 @@ use crate::{
     program::{Place, SMALL, backup, ok, refused, restore, run},
 };
 
-/// What can become of a file.
-const WAYS: [(&str, fn(&Path)); 4] = [
+/// What can become of a file, and how that is done.
+type Way = (&'static str, fn(&Path));
+
+const WAYS: [Way; 4] = [
     ("a flipped bit", |path| {
         let mut bytes = fs::read(path).unwrap();
         let middle = bytes.len() / 2;

@@ -1,7 +1,7 @@
 //! A data directory that is made of carried segments.
 
 use std::io::{BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Frame, check_checkpoint};
@@ -126,7 +126,7 @@ impl Rebuild {
 }
 
 impl Segment {
-    fn write(self, layout: &Layout, path: &PathBuf) -> Result<(), FileError> {
+    fn write(self, layout: &Layout, path: &Path) -> Result<(), FileError> {
         let mut bytes = self.bytes;
         bytes.resize(usize::try_from(self.header.size).unwrap_or(usize::MAX), 0);
         write_file(layout, path, &bytes)
