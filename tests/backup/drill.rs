@@ -26,7 +26,8 @@ async fn the_drill_passes_beside_a_server_under_load_and_fails_where_it_should()
     let place = Place::new(root.path());
     let (_server, address) = Server::start(root.path(), &LISTEN, &SMALL);
     let load = Load::start(&address, SELLERS);
-    load.until(1_000).await;
+    // More than one segment, so that there is one that is not put anew.
+    load.until(4_500).await;
     let drill = || {
         let bin = Path::new(env!("CARGO_BIN_EXE_tplus")).parent().unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());

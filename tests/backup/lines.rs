@@ -46,16 +46,14 @@ async fn no_file_of_a_restored_directory_is_one_of_the_other() {
     backup(&place.data, &place.dest);
     let restored = root.path().join("restored");
     restore(&place.dest, &restored, &[]);
-    let of_both = |dir: &str| {
-        let here = fs::read_dir(place.data.join(dir)).unwrap().map(|entry| entry.unwrap().file_name());
-        here.filter(|name| restored.join(dir).join(name).exists()).collect::<Vec<_>>()
-    };
     let mut tried = 0;
     for dir in ["archive", "journal", "checkpoints"] {
-        for name in of_both(dir).into_iter().filter(|name| name != "spare") {
-            let (mine, theirs) = (restored.join(dir).join(&name), place.data.join(dir).join(&name));
+        for mine in fs::read_dir(restored.join(dir)).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = mine.file_name().unwrap();
+            let theirs = ["archive", "journal", "checkpoints"].map(|dir| place.data.join(dir).join(name));
+            let Some(theirs) = theirs.iter().find(|path| path.exists()).filter(|_| name != "spare") else { continue };
             let whole = fs::read(&mine).unwrap();
-            fs::copy(&theirs, &mine).unwrap();
+            fs::copy(theirs, &mine).unwrap();
             let said = refused(&["journal", "verify", "--data-dir", restored.to_str().unwrap()], 3);
             assert!(said.contains("belongs to another data directory"), "{name:?}: {said}");
             fs::write(&mine, whole).unwrap();
