@@ -12,7 +12,7 @@
 //! are the same in every backup and lie there once; only the last one, up to its last whole frame, is put anew each time.
 //!
 //! A destination holds one line of history: a backup of another directory, or of one that went another way, is refused. A restored
-//! directory is another one, with the same past ([`restore`]).
+//! directory is another one, with the same past ([`restore()`]).
 //!
 //! This room knows the journal, and of its records only when they were made. It decides nothing, and no server needs it.
 

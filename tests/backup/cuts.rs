@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tplus::{
     domain::Timestamp,
-    journal::{Batch, Epoch, FileOptions, FileStore, Lsn, NewDirectory, Store as _, carry::Source},
+    journal::{Batch, Epoch, FileOptions, FileStore, Lsn, NewDirectory, Store as _, Workers, carry::Source},
     proto::{
         journal::{ClockLease, MerchantFacts, Record, record::Body},
         v1::{
@@ -133,7 +133,12 @@ fn written(dir: &Path, frames: &[&[Record]]) {
         fingerprint_key: [8; 16],
         attributes: vec![("clock".to_owned(), "system".to_owned())],
     };
-    let options = FileOptions { segment_size: 16 << 10, create: Some(create), ..FileOptions::default() };
+    let options = FileOptions {
+        segment_size: 16 << 10,
+        create: Some(create),
+        workers: Workers::Caller,
+        ..FileOptions::default()
+    };
     let store = FileStore::open(dir, options).unwrap();
     let tail = store.recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| ()).unwrap();
     let mut first = tail.last.next();
@@ -151,7 +156,7 @@ fn written(dir: &Path, frames: &[&[Record]]) {
 #[cfg(feature = "s3")]
 pub fn large(dir: &Path, bytes: usize) {
     let create = NewDirectory { id: [7; 16], fingerprint_key: [8; 16], attributes: vec![] };
-    let options = FileOptions { create: Some(create), ..FileOptions::default() };
+    let options = FileOptions { create: Some(create), workers: Workers::Caller, ..FileOptions::default() };
     let store = FileStore::open(dir, options).unwrap();
     store.recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| ()).unwrap();
     let mut first = Lsn::FIRST;

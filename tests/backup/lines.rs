@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use crate::{
-    load::{self, Load},
-    program::{LISTEN, Place, SMALL, backup, copy, refused, restore, state_hash, verified},
-    served::{Server, tplus},
+    load,
+    program::{Place, SMALL, backup, copy, refused, restore, state_hash, verified},
+    served::tplus,
 };
 
 fn backup_refused(data: &Path, dest: &str) -> String {
@@ -69,13 +69,9 @@ async fn no_file_of_a_restored_directory_is_one_of_the_other() {
 async fn records_that_only_an_earlier_backup_has_stay_in_the_next() {
     let root = TempDir::new().unwrap();
     let place = Place::new(root.path());
-    let (server, address) = Server::start(root.path(), &LISTEN, &SMALL);
-    let load = Load::start(&address, 2);
-    load.until_archived(&place.data).await;
-    load.stop().await;
-    server.kill();
+    load::archived(root.path()).await;
     backup(&place.data, &place.dest);
-    load::sold_from(root.path(), &SMALL, 1_000_000, 500).await;
+    load::sold_from(root.path(), &SMALL, 0, 500).await;
     let state = state_hash(&place.data, None);
     let mut archived: Vec<_> = fs::read_dir(place.data.join("archive")).unwrap().map(|at| at.unwrap().path()).collect();
     archived.sort();

@@ -1,6 +1,7 @@
 //! Sellers who sell, and what they were told.
 
 use std::{
+    collections::BTreeSet,
     fs,
     ops::Range,
     path::Path,
@@ -13,7 +14,7 @@ use std::{
 
 use tokio::{
     task::{JoinHandle, JoinSet},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tonic::transport::Channel;
 use tplus::proto::v1::{
@@ -21,7 +22,10 @@ use tplus::proto::v1::{
     guarantee_service_client::GuaranteeServiceClient, order_service_client::OrderServiceClient,
 };
 
-use crate::{program::LISTEN, served::Server};
+use crate::{
+    program::{LISTEN, SMALL},
+    served::Server,
+};
 
 const BOUND: Duration = Duration::from_secs(120);
 
@@ -98,15 +102,6 @@ impl Load {
         }
     }
 
-    /// Sells on until there is something in the archive.
-    pub async fn until_archived(&self, data: &Path) {
-        while fs::read_dir(data.join("archive")).unwrap().count() == 0 {
-            let answered = self.sold.lock().unwrap().len();
-            assert!(answered < 200_000, "nothing is archived");
-            self.until(answered + 100).await;
-        }
-    }
-
     pub async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         for seller in self.sellers {
@@ -142,21 +137,60 @@ pub async fn sold_from(root: &Path, environment: &[(&str, &str)], number: u64, c
     sold
 }
 
-/// Asks for everything again: every answer is the first one.
+/// Makes a directory with something in its archive: behind two checkpoints. A server writes one when there is enough to replay; a large one
+/// puts off the next, so each comes from a server of its own.
+pub async fn archived(root: &Path) {
+    let names = |dir: &str, end: &str| -> BTreeSet<_> {
+        let entries =
+            fs::read_dir(root.join("data").join(dir)).into_iter().flatten().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|its| its == end)).collect()
+    };
+    for round in 1..=3_u64 {
+        let before = names("checkpoints", "ckpt");
+        let (server, address) = Server::start(root, &LISTEN, &SMALL);
+        let channel = connect(&address).await;
+        let is_done = || match round {
+            1 | 2 => !names("checkpoints", "ckpt").is_subset(&before),
+            _ => !names("archive", "seg").is_empty(),
+        };
+        let mut next = round * 1_000_000;
+        let enough = next + 2_500;
+        let selling = async {
+            while next < enough || !is_done() {
+                sell_all(&channel, "m0", next..next + 50).await;
+                next += 50;
+                if next > enough {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        };
+        timeout(BOUND, selling).await.expect("a checkpoint is written");
+        server.kill();
+    }
+}
+
+/// Asks for everything again, many at once: every answer is the first one.
 pub async fn all_answered_again(address: &str, sold: &[Sold]) {
     let channel = connect(address).await;
     assert!(!sold.is_empty());
-    for sold in sold {
-        match sold.clone() {
-            Sold::Order(request, first) => {
-                let again =
-                    OrderServiceClient::new(channel.clone()).classify_order(request).await.unwrap().into_inner();
-                assert_eq!(again, ClassifyOrderResponse { replayed: true, ..first });
-            }
-            Sold::Guarantee(request, first) => {
-                let again = GuaranteeServiceClient::new(channel.clone()).modify_guarantee(request).await;
-                assert_eq!(again.unwrap().into_inner(), ModifyGuaranteeResponse { replayed: true, ..first });
-            }
+    for several in sold.chunks(64) {
+        let mut asked = JoinSet::new();
+        for sold in several.iter().cloned() {
+            asked.spawn(answered_again(channel.clone(), sold));
+        }
+        asked.join_all().await;
+    }
+}
+
+async fn answered_again(channel: Channel, sold: Sold) {
+    match sold {
+        Sold::Order(request, first) => {
+            let again = OrderServiceClient::new(channel).classify_order(request).await.unwrap().into_inner();
+            assert_eq!(again, ClassifyOrderResponse { replayed: true, ..first });
+        }
+        Sold::Guarantee(request, first) => {
+            let again = GuaranteeServiceClient::new(channel).modify_guarantee(request).await.unwrap().into_inner();
+            assert_eq!(again, ModifyGuaranteeResponse { replayed: true, ..first });
         }
     }
 }

@@ -36,14 +36,12 @@ const SELLERS: u64 = 4;
 async fn a_backup_under_load_is_restored_elsewhere_with_the_same_state() {
     let root = TempDir::new().unwrap();
     let place = Place::new(root.path());
+    load::archived(root.path()).await;
     let (_server, address) = Server::start(root.path(), &LISTEN, &SMALL);
     let load = Load::start(&address, SELLERS);
     let mut taken: Vec<(serde_json::Value, Vec<Sold>)> = Vec::new();
     for round in 1..=4 {
-        load.until(round * 1_500).await;
-        if round == 3 {
-            load.until_archived(&place.data).await;
-        }
+        load.until(round * 1_000).await;
         let answered = load.answered();
         let dest = place.dest.clone();
         let data = place.data.clone();
