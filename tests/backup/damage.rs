@@ -35,7 +35,7 @@ const WAYS: [Way; 4] = [
 async fn any_damaged_object_is_named_and_nothing_is_restored_of_it() {
     let root = TempDir::new().unwrap();
     let place = Place::new(root.path());
-    load::sold(root.path(), &SMALL, 5_000).await;
+    load::archived(root.path()).await;
     let told = backup(&place.data, &place.dest);
     assert!(told["segments"].as_u64().unwrap() > 2 && told["checkpoints"].as_u64() == Some(1), "{told}");
     let (target, whole) = (root.path().join("restored"), root.path().join("whole"));
