@@ -6,6 +6,8 @@ pub mod access;
 #[cfg(feature = "server")]
 mod background;
 #[cfg(feature = "server")]
+pub mod backup;
+#[cfg(feature = "server")]
 pub mod build;
 #[cfg(feature = "server")]
 pub mod cli;

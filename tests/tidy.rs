@@ -33,7 +33,12 @@ fn the_domain_uses_nothing_but_itself() {
 
 #[test]
 fn the_journal_does_not_know_the_domain() {
-    check(|source| room_edges(source, "src/journal", &["domain", "engine", "grpc", "server", "cli"]));
+    check(|source| room_edges(source, "src/journal", &["domain", "backup", "engine", "grpc", "server", "cli"]));
+}
+
+#[test]
+fn backups_know_the_journal_alone() {
+    check(|source| room_edges(source, "src/backup", &["domain", "engine", "history", "grpc", "server", "cli"]));
 }
 
 #[test]

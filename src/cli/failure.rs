@@ -17,7 +17,7 @@ pub enum Exit {
     Failed,
     /// The command line or the configuration cannot be used.
     Usage,
-    /// The data directory is damaged. Nothing was changed in it.
+    /// The data directory or a backup is damaged. Nothing was changed in it.
     Damaged,
     /// The disk failed while the engine ran. What was answered is kept; start again to recover.
     JournalFault,
@@ -47,7 +47,7 @@ impl Exit {
             Self::Ok => "done",
             Self::Failed => "the operation failed: a server error, a refused row, an unreadable file",
             Self::Usage => "the command line or the configuration cannot be used",
-            Self::Damaged => "the data directory is damaged; nothing was changed in it",
+            Self::Damaged => "the data directory or a backup is damaged; nothing was changed in it",
             Self::JournalFault => "the disk failed while running; a restart recovers what was answered",
             Self::Locked => "another process uses the data directory",
         }

@@ -4,6 +4,7 @@
 
 mod ask;
 mod audit;
+mod backup;
 mod bench;
 mod call;
 mod demo;
@@ -17,6 +18,7 @@ mod record;
 mod replay;
 mod serve;
 mod started;
+mod state_hash;
 mod target;
 #[cfg(feature = "top")]
 mod top;
@@ -62,6 +64,10 @@ enum Command {
     Audit(audit::Args),
     /// Look into the journal of a data directory.
     Journal(journal::Args),
+    /// Back up a data directory, also while a server uses it; list, verify and prune backups.
+    Backup(backup::Args),
+    /// Make a new data directory of a backup, up to its end, to a record or to a moment.
+    Restore(backup::RestoreArgs),
     /// Write orders or entries to a file for those who count, CSV or Parquet, from the journal of a data directory.
     Export(Box<export::Args>),
     /// Watch what a running server does, in a terminal.
@@ -93,6 +99,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Bench(args) => bench::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Export(args) => export::run(&args),
         #[cfg(feature = "top")]
         Command::Top(args) => top::run(&args),

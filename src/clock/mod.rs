@@ -163,7 +163,7 @@ pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 /// An instant as a person reads it: RFC 3339 in UTC, or the bare number where the calendar ends.
-fn instant(micros: Micros) -> String {
+pub(crate) fn instant(micros: Micros) -> String {
     match chrono::DateTime::from_timestamp_micros(micros) {
         Some(time) => time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
         None => format!("{micros} µs since 1970"),

@@ -14,6 +14,7 @@ mod recovery;
 mod replay;
 mod room;
 mod scheduler;
+mod state_hash;
 mod stats;
 mod submit;
 mod time;
@@ -36,6 +37,7 @@ pub use self::{
     read::View,
     recovery::{OpenError, Recovered},
     room::Room,
+    state_hash::{StateHash, state_hash},
     stats::Stats,
     submit::Submitted,
 };

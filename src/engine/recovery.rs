@@ -151,7 +151,7 @@ pub(super) struct State {
 }
 
 impl State {
-    fn empty(key: [u8; 16], options: &Options) -> Self {
+    pub(super) fn empty(key: [u8; 16], options: &Options) -> Self {
         Self {
             merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), options.shards),
             decided: Decided::new(key, options.archive.clone()),
@@ -207,6 +207,11 @@ impl State {
         Ok(())
     }
 
+    /// All policies, oldest first.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &InForce> {
+        self.policies.iter().flat_map(|policies| policies.timeline.versions())
+    }
+
     /// A policy that a checkpoint told of already is met again in the journal.
     pub(super) fn add_policy(&mut self, in_force: InForce, lsn: Lsn) {
         match &mut self.policies {
@@ -228,7 +233,7 @@ impl State {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), OpenError> {
+    pub(super) fn check(&self) -> Result<(), OpenError> {
         super::check(&self.merchants).map_err(OpenError::Inconsistent)
     }
 

@@ -12,6 +12,7 @@
 //! (a sector that is neither): disks write sectors whole, and ours are written once, over zeros.
 
 use super::batch::Batch;
+use super::identity::Identity;
 use super::position::{Epoch, Lsn};
 use super::wire::Fields;
 
@@ -33,31 +34,40 @@ const MAGIC: u32 = u32::from_le_bytes(*b"T27F");
 /// The hash of everything up to a position.
 pub(crate) type Chain = [u8; 32];
 
-/// Where the next frame has to continue.
+/// A place between two frames: where the next one has to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Point {
-    pub(crate) next: Lsn,
-    pub(crate) epoch: Epoch,
-    pub(crate) chain: Chain,
+pub struct Point {
+    /// The position of the next record.
+    pub next: Lsn,
+    /// The epoch of the frame before; [`Epoch::ZERO`] before the first.
+    pub epoch: Epoch,
+    /// The hash of everything before.
+    pub chain: [u8; 32],
 }
 
 /// What belongs to a data directory and nowhere else.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seed {
     pub(crate) directory: [u8; 16],
+    /// The directory in which the journal began: this one, unless it was restored.
+    lineage: [u8; 16],
     /// Start value of the sector checks, so that sectors of another directory do not pass.
     pub(crate) crc: u32,
 }
 
 impl Seed {
     pub(crate) fn new(directory: [u8; 16]) -> Seed {
-        Seed { directory, crc: crc32c::crc32c(&directory) }
+        Seed { directory, lineage: directory, crc: crc32c::crc32c(&directory) }
+    }
+
+    pub(crate) fn of(identity: &Identity) -> Seed {
+        Seed { lineage: identity.lineage(), ..Seed::new(identity.id) }
     }
 
     /// The chain before the first record.
     pub(crate) fn genesis(&self) -> Point {
         let mut hasher = blake3::Hasher::new_derive_key("tplus journal genesis v1");
-        hasher.update(&self.directory);
+        hasher.update(&self.lineage);
         Point { next: Lsn::FIRST, epoch: Epoch::ZERO, chain: *hasher.finalize().as_bytes() }
     }
 }

@@ -9,7 +9,7 @@ use super::disk::{Disk, Open, OsDisk};
 use super::error::{Damage, FileError, RecoverError, VisitError};
 use super::file::layout::{self, Layout, SegmentFile};
 use super::file::{check_reach, read_identity};
-use super::frame::{Point, Seed};
+use super::frame::{Point, Records, Seed};
 use super::identity::Identity;
 use super::position::{Epoch, Lsn};
 use super::segment::{self, Expect, Scan, damage};
@@ -173,7 +173,7 @@ pub fn check_segment(
     bytes: &[u8],
     is_last: bool,
 ) -> Result<(Lsn, Option<Torn>), RecoverError> {
-    let seed = Seed::new(identity.id);
+    let seed = Seed::of(identity);
     let expect = Expect { file: name, seed: &seed, before: None, is_last, most: None };
     let scan = segment::scan(bytes, &expect, &mut |_, _| Ok(()))?;
     Ok((scan.end.next, scan.torn))
@@ -189,7 +189,7 @@ pub fn check_checkpoint(identity: &Identity, name: &Path, bytes: &[u8]) -> Resul
     let Some((start, end)) = said else {
         return Err(damage(name, 0, Lsn::ZERO, "a checkpoint's name says what it covers").into());
     };
-    let (size, seed) = (bytes.len() as u64, Seed::new(identity.id));
+    let (size, seed) = (bytes.len() as u64, Seed::of(identity));
     let info = CheckpointInfo { start, end, bytes: size };
     checkpoint::read(name, &mut &*bytes, size, &seed, &info, &mut |_| Ok(()))
 }
@@ -213,7 +213,7 @@ impl Opened {
     fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Opened, RecoverError> {
         let layout = Layout::new(disk, dir);
         let identity = read_identity(&layout, &layout.identity)?;
-        let seed = Seed::new(identity.id);
+        let seed = Seed::of(&identity);
         Ok(Opened { layout, identity, seed })
     }
 
@@ -260,8 +260,8 @@ impl Opened {
                 let Point { next, chain, .. } = segment::start(&bytes, &expect)?;
                 hand_over(next.previous(), Met::Chain(next.previous(), &chain))?;
             }
-            let scan = segment::scan_frames(&bytes, &expect, &mut |head, records| {
-                for (place, record) in records.enumerate() {
+            let scan = segment::scan_frames(&bytes, &expect, &mut |head, payload| {
+                for (place, record) in Records(payload).enumerate() {
                     let lsn = head.first.after(place as u64);
                     if lsn >= from && to.is_none_or(|to| lsn <= to) {
                         last = lsn;

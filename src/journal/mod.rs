@@ -49,6 +49,7 @@
 
 mod appender;
 mod batch;
+pub mod carry;
 mod checkpoint;
 mod committer;
 mod disk;
@@ -74,6 +75,7 @@ pub use error::{AppendError, Damage, FileError, JournalFault, OpenError, Recover
 pub use faults::{Faults, Half};
 pub use file::{FileOptions, FileStore, NewDirectory};
 pub use follower::{FollowError, Follower, Run};
+pub use frame::Point;
 pub use handle::{Journal, Observer, Options, Unobserved, Workers};
 pub use identity::Identity;
 pub use memory::{MemoryStore, Unsynced};

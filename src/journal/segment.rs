@@ -17,6 +17,8 @@ use super::wire::Fields;
 /// The version of the durable format.
 pub(crate) const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"tplusSEG";
+/// The largest segment there may be, in bytes.
+pub(crate) const LARGEST: usize = 1 << 30;
 /// Magic, version and check come first in every file, in this place, for as long as there are versions.
 const PREFIX: usize = 16;
 
@@ -40,7 +42,7 @@ impl SegmentHeader {
         with_prefix(MAGIC, &body)
     }
 
-    fn decode(file: &Path, sector: &[u8], seed: &Seed) -> Result<SegmentHeader, RecoverError> {
+    pub(crate) fn decode(file: &Path, sector: &[u8], seed: &Seed) -> Result<SegmentHeader, RecoverError> {
         let damage = |reason: &str| damage(file, 0, Lsn::ZERO, reason);
         let body = checked_body(file, MAGIC, sector)?;
         let mut fields = Fields(body);
@@ -114,13 +116,10 @@ pub(crate) struct Expect<'a> {
     pub(crate) most: Option<Lsn>,
 }
 
-/// Takes the frames of a segment, in order, each with its records.
-pub(crate) type VisitFrame<'a> = dyn FnMut(&FrameHead, Records<'_>) -> Result<(), RecoverError> + 'a;
-
 /// Verifies a whole segment and hands over its records, each only once its frame is known to be good.
 pub(crate) fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitRecord<'_>) -> Result<Scan, RecoverError> {
-    scan_frames(bytes, expect, &mut |head, records| {
-        for (place, record) in records.enumerate() {
+    scan_frames(bytes, expect, &mut |head, payload| {
+        for (place, record) in Records(payload).enumerate() {
             let lsn = head.first.after(place as u64);
             visit(lsn, record).map_err(|source| RecoverError::Visit { lsn, source })?;
         }
@@ -133,14 +132,17 @@ pub(crate) fn start(bytes: &[u8], expect: &Expect<'_>) -> Result<Point, RecoverE
     Ok(expect.header(bytes)?.start)
 }
 
-/// The same by whole frames.
+/// Takes frames: head and payload.
+pub(crate) type VisitFrame<'a> = dyn FnMut(&FrameHead, &[u8]) -> Result<(), RecoverError> + 'a;
+
+/// The same with whole frames, each with the payload behind its head.
 pub(crate) fn scan_frames(bytes: &[u8], expect: &Expect<'_>, visit: &mut VisitFrame<'_>) -> Result<Scan, RecoverError> {
     let header = expect.header(bytes)?;
     let mut scan = Scan { header, frames: 0, end: header.start, end_offset: SECTOR, last_frame: 0, torn: None };
     let mut payload = Vec::new();
     while let Some(head) = expect.frame(bytes, &mut scan, &mut payload)? {
         let (_, records) = payload.split_at(FRAME_HEAD.min(payload.len()));
-        visit(&head, Records(records))?;
+        visit(&head, records)?;
         scan.frames += 1;
         scan.last_frame = scan.end_offset;
         scan.end_offset += frame::sectors_for(head.payload) * SECTOR;

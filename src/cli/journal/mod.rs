@@ -9,7 +9,7 @@ use std::{
 
 use prost::Message as _;
 
-use super::{Exit, Failure, print, record, written};
+use super::{Exit, Failure, print, record, state_hash, written};
 use crate::{
     journal::{
         CheckpointInfo, Lsn, RecoverError, VisitError,
@@ -36,6 +36,8 @@ enum Command {
     Seal(seal::MakeArgs),
     /// Print a proof that a record is sealed, or that a seal goes on from an earlier one.
     Prove(seal::ProveArgs),
+    /// Print one hash for all that follows from the journal: merchants, policies, decided orders and requests.
+    StateHash(state_hash::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Verify(Verify { data_dir, sealed }) => seal::verify(data_dir.as_deref(), sealed),
         Command::Seal(args) => seal::make(args),
         Command::Prove(args) => seal::prove(args),
+        Command::StateHash(args) => state_hash::run(args),
     }
 }
 
@@ -91,6 +94,10 @@ fn describe(report: &Report) -> String {
         "intact: {records} records, lsn {first} to {last}, in {frames} frames, epochs {oldest} to {newest}\n\
          segments: {live} in the journal, {archived} in the archive, {bytes} bytes\n"
     );
+    let restored = ["restored.from", "restored.up_to"].map(|name| report.identity.attribute(name));
+    if let [Some(backup), Some(up_to)] = restored {
+        text += &format!("restored: from backup {backup}, up to {up_to}\n");
+    }
     for (checkpoint, items) in checkpoints {
         let CheckpointInfo { start, end, bytes } = checkpoint;
         text +=

@@ -46,6 +46,10 @@ impl Layout {
         self.journal.join(segment_name(first))
     }
 
+    pub(crate) fn archived_segment(&self, first: Lsn) -> PathBuf {
+        self.archive.join(segment_name(first))
+    }
+
     /// A checkpoint's name says what it covers, so that the list of them needs no look inside.
     pub(crate) fn checkpoint(&self, start: Lsn, end: Lsn) -> PathBuf {
         self.checkpoints.join(format!("{:020}-{:020}.ckpt", start.get(), end.get()))
@@ -79,7 +83,7 @@ impl Layout {
     pub(crate) fn load(&self, file: &SegmentFile, bytes: &mut Vec<u8>) -> Result<(), FileError> {
         match self.read_into(&file.path, bytes) {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-                self.read_into(&self.archive.join(segment_name(file.first)), bytes)
+                self.read_into(&self.archived_segment(file.first), bytes)
             }
             other => other,
         }

@@ -31,7 +31,7 @@ use super::frame::{self, FrameHead, Point, RECORD_PREFIX, SECTOR, Sectors, Seed}
 use super::handle::Workers;
 use super::identity::Identity;
 use super::position::Lsn;
-use super::segment::SegmentHeader;
+use super::segment::{LARGEST, SegmentHeader};
 use super::store::{
     CheckpointInfo, CheckpointWriter, CommitTimes, Progress, RoomWatcher, Store, Tail, Usage, VisitItem, VisitRecord,
 };
@@ -43,7 +43,7 @@ use spare::Spare;
 use usage::Census;
 
 /// The smallest and the largest segment there may be: recovery reads one at a time into memory.
-const SEGMENT_SIZES: std::ops::RangeInclusive<u64> = (16 << 10)..=(1 << 30);
+const SEGMENT_SIZES: std::ops::RangeInclusive<u64> = (16 << 10)..=(LARGEST as u64);
 /// A longer batch becomes several frames, which bounds the buffer it is encoded into.
 const FRAME_LIMIT: usize = 4 << 20;
 /// No record is longer than this, however large the segments.
@@ -138,7 +138,7 @@ impl FileStore {
         }
         let lock = create::lock_root(&layout)?;
         let identity = create::open_or_create(&layout, &options)?;
-        let seed = Seed::new(identity.id);
+        let seed = Seed::of(&identity);
         let spare = Arc::new(Spare::new(&layout, options.segment_size, options.retry_every, options.faults.clone()));
         let checkpoints = Arc::new(Checkpoints::new(layout.clone(), seed, lock));
         Ok(FileStore {
