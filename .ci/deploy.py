@@ -55,6 +55,11 @@ same = {
     "the image runs as whom the pod says": f"\nUSER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n"
     in dockerfile,
     "the data lies on the volume": config["data_dir"].startswith(container["volumeMounts"][0]["mountPath"] + "/"),
+    "the settings and the rules of access are where they are looked for": [
+        container["args"][-1],
+        config["access"],
+    ]
+    == [f"{container['volumeMounts'][1]['mountPath']}/{name}" for name in documents["ConfigMap"]["data"]],
     "no variable of a service is taken for a setting": pod["enableServiceLinks"] is False,
     "there is one process": documents["StatefulSet"]["spec"]["replicas"] == 1,
     "the version is that of the crate": container["image"] == f"tplus:{version}"

@@ -5,7 +5,12 @@ use std::fs;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{CHECKOUT, RULES, Shop, is, order, pki::Authority, served::tplus};
+use super::{
+    CHECKOUT, RULES, Shop, is, order,
+    pki::Authority,
+    served::{Server, tplus},
+    write,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_is_known_by_its_certificate_and_stands_in_the_records() {
@@ -84,4 +89,57 @@ fn others_than_this_machine_are_served_only_if_that_is_said() {
         assert_eq!(serve.status.code(), Some(2), "{said}");
         assert!(said.contains(says), "{said}");
     }
+}
+
+/// The two files in the ConfigMap of deploy/kubernetes.
+fn config_map() -> [String; 2] {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kubernetes/configmap.yaml")).unwrap();
+    ["tplus.toml", "access.toml"].map(|name| {
+        let lines = text.lines().skip_while(|line| *line != format!("  {name}: |")).skip(1);
+        let within = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+        within.map(|line| format!("{}\n", line.trim_start_matches("    "))).collect()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deployed_lets_in_whom_it_names() {
+    let mut shop = Shop::open(RULES);
+    shop.server.take().unwrap().stop();
+    let root = shop.root.path().to_str().unwrap();
+    let [settings, rules] = config_map();
+    let settings = settings
+        .replace("/etc/tplus/tls/tls.crt", &format!("{root}/server.pem"))
+        .replace("/etc/tplus/tls/tls.key", &format!("{root}/server.key"))
+        .replace("/etc/tplus/tls/ca.crt", &format!("{root}/ca.pem"))
+        .replace("/etc/tplus/config/", &format!("{root}/"))
+        .replace("/var/lib/tplus/", &format!("{root}/"))
+        .replace("0.0.0.0:50051", "0.0.0.0:0");
+    assert!(settings.contains("access = "), "{settings}");
+    write(shop.root.path(), "tplus.toml", &settings);
+    write(shop.root.path(), "access.toml", &rules);
+    let (server, address) = Server::start(shop.root.path(), &["--config", &format!("{root}/tplus.toml")], &[]);
+    shop.address = address.replace("http://0.0.0.0", "https://localhost");
+    shop.server = Some(server);
+    shop.orders(shop.channel(CHECKOUT).await).classify_order(order("m-1", "o-1")).await.unwrap();
+    let other = shop.channel("spiffe://shop.example/other").await;
+    is(shop.orders(other).classify_order(order("m-1", "o-1")).await, Code::PermissionDenied, "CALLER_UNKNOWN");
+}
+
+#[test]
+fn a_person_at_a_prompt_is_known_by_the_same_certificate() {
+    let shop = Shop::open(RULES);
+    let path = |name: &str| shop.root.path().join(name).to_str().unwrap().to_owned();
+    let mine = shop.authority.client(CHECKOUT);
+    fs::write(path("me.pem"), mine.cert).unwrap();
+    fs::write(path("me.key"), mine.key).unwrap();
+    let (ca, cert, key) = (path("ca.pem"), path("me.pem"), path("me.key"));
+    let asked = |command: &[&str]| {
+        let connection = ["--server", &shop.address, "--ca", &ca, "--cert", &cert, "--key", &key];
+        let asked = tplus(command).args(connection).output().unwrap();
+        (asked.status.success(), String::from_utf8(asked.stdout).unwrap() + &String::from_utf8(asked.stderr).unwrap())
+    };
+    let (done, said) = asked(&["classify", "m-1", "o-1=10.00", "--output", "json"]);
+    assert!(done && said.contains("SETTLEMENT_CYCLE_STANDARD"), "{said}");
+    let (done, said) = asked(&["policy", "show"]);
+    assert!(!done && said.contains("PERMISSION_MISSING"), "{said}");
 }
