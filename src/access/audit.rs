@@ -6,8 +6,9 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -17,6 +18,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,12 @@ const KEPT: u32 = 8;
 
 /// How many lines may wait to be written.
 const QUEUE: usize = 4_096;
+
+/// How much of what somebody says of himself is written, in bytes: enough for all that makes sense.
+const FIELD_BYTES: usize = 256;
+
+/// How many lines in a second may be about nobody known, and how many at once: somebody whom no one knows must not push out what others did.
+const OF_NOBODY: (NonZeroU32, NonZeroU32) = (NonZeroU32::new(10).unwrap(), NonZeroU32::new(100).unwrap());
 
 /// What somebody tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,8 +98,7 @@ impl AuditLog {
         let output = Output::open(path.to_owned())?;
         let (lines, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("tplus-audit".into()).spawn(move || write(queue, output))?;
-        let writer =
-            Writer { lines: Mutex::new(Some(lines)), missing: AtomicU64::new(0), thread: Mutex::new(Some(thread)) };
+        let writer = Writer::new(lines, Some(thread));
         Ok(Self { writer: Some(Arc::new(writer)), refused: Arc::default() })
     }
 
@@ -106,9 +113,10 @@ impl AuditLog {
         let Attempt { caller, peer, method, merchant } = attempt;
         tracing::debug!(caller, ?peer, method, merchant, why = %denied, "an attempt was refused");
         let Some(writer) = &self.writer else { return };
+        let (caller, method, merchant) = (cut(&caller), cut(&method), cut(&merchant));
         let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
         let at = Timestamp::from_micros(OsTime.wall()).to_string();
-        writer.write(Refused { at, caller, peer, method, merchant, why: denied.to_string(), missing: 0 });
+        writer.write(Refused { at, caller, peer, method, merchant, why: cut(&denied.to_string()), missing: 0 });
     }
 }
 
@@ -118,14 +126,35 @@ impl fmt::Debug for AuditLog {
     }
 }
 
+/// As much of a text as is written.
+fn cut(text: &str) -> String {
+    let end = (0..=FIELD_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 struct Writer {
     lines: Mutex<Option<SyncSender<Refused>>>,
+    of_nobody: DefaultDirectRateLimiter,
     missing: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
+    fn new(lines: SyncSender<Refused>, thread: Option<JoinHandle<()>>) -> Self {
+        let (rate, burst) = OF_NOBODY;
+        Self {
+            lines: Mutex::new(Some(lines)),
+            of_nobody: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
+            missing: AtomicU64::new(0),
+            thread: Mutex::new(thread),
+        }
+    }
+
     fn write(&self, line: Refused) {
+        if line.caller.is_empty() && self.of_nobody.check().is_err() {
+            self.missing.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let missing = self.missing.swap(0, Ordering::Relaxed);
         let sent = self.lines.lock().as_ref().is_some_and(|lines| lines.try_send(Refused { missing, ..line }).is_ok());
         if !sent {
@@ -147,14 +176,18 @@ impl Drop for Writer {
 }
 
 fn write(queue: Receiver<Refused>, mut output: Output) {
-    let mut failed = false;
+    let mut lost = 0;
     for line in queue {
-        let written = output.write(&line);
-        match &written {
-            Err(error) if !failed => tracing::error!(%error, "the audit log cannot be written"),
-            _ => {}
+        let missing = line.missing + lost;
+        match output.write(&Refused { missing, ..line }) {
+            Ok(()) => lost = 0,
+            Err(error) => {
+                if lost == 0 {
+                    tracing::error!(%error, "the audit log cannot be written");
+                }
+                lost = missing + 1;
+            }
         }
-        failed = written.is_err();
     }
 }
 
@@ -166,8 +199,18 @@ struct Output {
 
 impl Output {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let bytes = file.metadata()?.len();
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+        let mut bytes = file.seek(SeekFrom::End(0))?;
+        if bytes > 0 {
+            // A line that was cut short stays by itself.
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+                bytes += 1;
+            }
+        }
         Ok(Self { path, file, bytes })
     }
 
@@ -177,7 +220,11 @@ impl Output {
         if self.bytes >= FILE_BYTES {
             self.put_aside()?;
         }
-        self.file.write_all(text.as_bytes())?;
+        if let Err(error) = self.file.write_all(text.as_bytes()) {
+            // Part of it may be there.
+            *self = Self::open(self.path.clone())?;
+            return Err(error);
+        }
         self.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
         Ok(())
     }
@@ -191,7 +238,7 @@ impl Output {
             }
         }
         fs::rename(&self.path, aside(&self.path, 1))?;
-        *self = Self::open(std::mem::take(&mut self.path))?;
+        *self = Self::open(self.path.clone())?;
         Ok(())
     }
 }
@@ -266,12 +313,56 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_cut_short_stays_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("refused.jsonl");
+        fs::write(&path, "{\"at\":\"2026").unwrap();
+        AuditLog::open(&path).unwrap().refused(attempt("next"), &Denied::NoCredentials);
+        let text = fs::read_to_string(&path).unwrap();
+        let whole: Refused = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(whole.method, "next");
+    }
+
+    #[test]
+    fn however_much_somebody_says_a_line_is_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("refused.jsonl");
+        let long = "ä".repeat(1 << 20);
+        let attempt = Attempt { method: long.clone(), merchant: long.clone(), caller: long, peer: None };
+        AuditLog::open(&path).unwrap().refused(attempt, &Denied::NoCredentials);
+        assert!(fs::metadata(&path).unwrap().len() < 2_000);
+    }
+
+    #[test]
+    fn whom_nobody_knows_does_not_push_others_out() {
+        let (lines, queue) = sync_channel(10_000);
+        let writer = Writer::new(lines, None);
+        let line = |caller: &str| Refused {
+            at: String::new(),
+            caller: caller.into(),
+            peer: String::new(),
+            method: String::new(),
+            merchant: String::new(),
+            why: String::new(),
+            missing: 0,
+        };
+        (0..5_000).for_each(|_| writer.write(line("")));
+        (0..50).for_each(|_| writer.write(line("sub:a")));
+        drop(writer);
+        let lines: Vec<_> = queue.iter().collect();
+        assert_eq!(lines.iter().filter(|line| !line.caller.is_empty()).count(), 50);
+        // Those at once, and some more if this takes seconds.
+        assert!(lines.len() < 1_000, "{}", lines.len());
+        assert_eq!(lines.iter().map(|line| 1 + line.missing).sum::<u64>(), 5_050);
+    }
+
+    #[test]
     fn lines_that_find_no_place_are_counted() {
         let (lines, queue) = sync_channel(1);
-        let writer = Writer { lines: Mutex::new(Some(lines)), missing: AtomicU64::new(0), thread: Mutex::new(None) };
+        let writer = Writer::new(lines, None);
         let line = |method: &str| Refused {
             at: String::new(),
-            caller: String::new(),
+            caller: "sub:a".into(),
             peer: String::new(),
             method: method.into(),
             merchant: String::new(),

@@ -8,6 +8,9 @@ pub enum Denied {
     /// Nothing tells who is asking.
     #[error("the call has neither a client certificate with a name nor a token")]
     NoCredentials,
+    /// The client's certificate was good when the connection was made, and has expired since.
+    #[error("the client's certificate has expired")]
+    CertificateExpired,
     /// There is a token, and none is believed.
     #[error("no tokens are believed here")]
     NoTokens,
@@ -62,7 +65,7 @@ impl Denied {
     /// Who was asking, as far as it is known.
     pub fn caller(&self) -> &str {
         match self {
-            Self::NoCredentials | Self::NoTokens | Self::BadToken(_) => "",
+            Self::NoCredentials | Self::CertificateExpired | Self::NoTokens | Self::BadToken(_) => "",
             Self::Unknown { caller }
             | Self::NotPermitted { caller, .. }
             | Self::NoMethod { caller }

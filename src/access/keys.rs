@@ -30,14 +30,15 @@ pub enum KeysError {
     /// What is there is no JSON Web Key Set.
     #[error("is no JSON Web Key Set: {0}")]
     Malformed(serde_json::Error),
-    /// There is no key in it for any of the algorithms that are believed.
-    #[error("has no key for any of the algorithms that are believed")]
-    NoneUsable,
 }
 
 /// Keys that tokens may be signed with.
 #[derive(Debug, Default)]
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct Keys {
+    keys: Vec<Key>,
+    /// What they were read from, to see when it changes.
+    text: Vec<u8>,
+}
 
 #[derive(Debug)]
 pub(super) struct Key {
@@ -55,19 +56,20 @@ impl Keys {
             KeySource::File(path) => fs::read(path).map_err(|source| KeysError::File { source })?,
             KeySource::Url(url) => fetch(url).map_err(|error| KeysError::Fetch(error.to_string()))?,
         };
-        Self::parse(&text, believed)
+        let set: JwkSet = serde_json::from_slice(&text).map_err(KeysError::Malformed)?;
+        // A set may have keys for other purposes; they are not for us. One without any for us says that none holds any more.
+        let keys = set.keys.iter().flat_map(|jwk| usable(jwk, believed)).collect();
+        Ok(Self { keys, text })
     }
 
-    fn parse(text: &[u8], believed: &[Algorithm]) -> Result<Self, KeysError> {
-        let set: JwkSet = serde_json::from_slice(text).map_err(KeysError::Malformed)?;
-        // A set may have keys for other purposes; they are not for us.
-        let keys: Vec<Key> = set.keys.iter().flat_map(|jwk| usable(jwk, believed)).collect();
-        if keys.is_empty() { Err(KeysError::NoneUsable) } else { Ok(Self(keys)) }
+    /// Whether both were read from the same.
+    pub(super) fn are(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 
     /// The key for a token that says this of itself. One that names no key is taken only if there is no choice.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
-        let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);
+        let mut fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
         match id {
             Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)),
             None => fitting.next().filter(|_| fitting.next().is_none()),

@@ -40,7 +40,7 @@ pub use self::{
     permission::{Permission, Permissions},
     rules::{Algorithm, CallerRules, Identity, KeySource, Limits, Rules, TokenRules},
     scope::Scope,
-    session::Session,
+    session::{Session, Standing},
     token::BadToken,
 };
 use self::{
@@ -48,7 +48,7 @@ use self::{
     token::{Believed, Tokens},
 };
 use crate::{
-    clock::Micros,
+    clock::{Micros, OsTime, TimeSource as _},
     config::{AccessError, AccessFile},
 };
 
@@ -122,20 +122,29 @@ impl Access {
         Ok(access)
     }
 
-    /// Looks at the file and at the issuer's keys again, and takes what is new. Blocks for as long as that takes. Answers whether the
-    /// rules are new.
+    /// Looks at the file again, and takes what is new. Blocks for as long as that takes: where another issuer is to be believed, until its keys
+    /// are there. Answers whether the rules are new.
     ///
     /// # Errors
     /// When something is wrong with what is there now; what held before holds on.
     pub fn refresh(&self) -> Result<bool, RulesError> {
         let before = self.state.load_full();
         let text = read(&self.path)?;
-        let changed = text != before.text;
-        if changed {
-            self.state.store(Arc::new(State::of(text, &self.path, Some(&before))?));
+        if text == before.text {
+            return Ok(false);
         }
-        self.state.load().refresh_keys()?;
-        Ok(changed)
+        let state = State::of(text, &self.path, Some(&before))?;
+        state.refresh_keys()?;
+        self.state.store(Arc::new(state));
+        Ok(true)
+    }
+
+    /// Looks for the keys of the issuer of tokens, when it is time to. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When they are not to be had; those that were there hold on.
+    pub fn refresh_keys(&self) -> Result<(), RulesError> {
+        self.state.load_full().refresh_keys()
     }
 
     /// Admits a call of a method, by its path, or says why not.
@@ -155,10 +164,16 @@ impl Access {
             Ok(known) => known,
             Err(denied) => return Err(self.refuse(attempt(denied.caller()), denied)),
         };
-        let Known { grant, until, identity } = known;
+        let Known { grant, until, identity, tokens } = known;
         let admitted = grant.admit(path);
         let (needs, under_way) = admitted.map_err(|denied| self.refuse(attempt(&grant.name), denied))?;
-        let session = Session::new(Arc::clone(self), identity, grant, needs, credentials.peer.address, until);
+        let session = Session::new(
+            Arc::clone(self),
+            (identity, grant),
+            needs,
+            credentials.peer.address,
+            Standing { until, tokens },
+        );
         Ok((session, under_way))
     }
 
@@ -172,6 +187,12 @@ impl Access {
     fn grant(&self, identity: &Identity) -> Option<Arc<Grant>> {
         self.state.load().grants.get(identity).cloned()
     }
+
+    /// Whether tokens are believed by the same rules and keys as then.
+    fn believes(&self, (tokens, changes): &Believing) -> bool {
+        let now = self.state.load();
+        now.tokens.as_ref().is_some_and(|now| Arc::ptr_eq(now, tokens)) && tokens.changes() == *changes
+    }
 }
 
 /// Somebody whom the rules name.
@@ -180,7 +201,12 @@ struct Known {
     grant: Arc<Grant>,
     /// When what he is known by loses its force, on the wall clock.
     until: Option<Micros>,
+    /// Which tokens were believed, if he is known by one.
+    tokens: Option<Believing>,
 }
+
+/// Which tokens were believed: by which rules, and by which of their keys.
+type Believing = (Arc<Tokens>, u64);
 
 impl State {
     fn of(text: String, path: &Path, before: Option<&Self>) -> Result<Self, RulesError> {
@@ -208,17 +234,21 @@ impl State {
         if let Some(given) = authorization {
             let token = bearer(given).ok_or(Denied::BadToken(BadToken::Malformed))?;
             let tokens = self.tokens.as_ref().ok_or(Denied::NoTokens)?;
+            let believing = (Arc::clone(tokens), tokens.changes());
             let Believed { subject, until } = tokens.judge(token).map_err(Denied::BadToken)?;
-            return self.known(Identity::Subject(subject.to_string()), Some(until));
+            return self.known(Identity::Subject(subject.to_string()), Some(until), Some(believing));
+        }
+        if peer.until.is_some_and(|until| OsTime.wall() >= until) {
+            return Err(Denied::CertificateExpired);
         }
         let named = peer.identities.iter().find(|identity| self.grants.contains_key(identity));
         let identity = named.or(peer.identities.first()).ok_or(Denied::NoCredentials)?;
-        self.known(identity.clone(), None)
+        self.known(identity.clone(), peer.until, None)
     }
 
-    fn known(&self, identity: Identity, until: Option<Micros>) -> Result<Known, Denied> {
+    fn known(&self, identity: Identity, until: Option<Micros>, tokens: Option<Believing>) -> Result<Known, Denied> {
         match self.grants.get(&identity) {
-            Some(grant) => Ok(Known { identity, grant: Arc::clone(grant), until }),
+            Some(grant) => Ok(Known { identity, grant: Arc::clone(grant), until, tokens }),
             None => Err(Denied::Unknown { caller: identity.name() }),
         }
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 use super::Identity;
+use crate::clock::Micros;
 
 /// Who is at the other end of a connection, as far as its certificate says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,12 +14,14 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The names in its certificate, which was verified; none without one.
     pub identities: Vec<Identity>,
+    /// When that certificate expires, on the wall clock.
+    pub until: Option<Micros>,
 }
 
 impl Peer {
     /// Somebody without a certificate.
     pub const fn unnamed(address: Option<SocketAddr>) -> Self {
-        Self { address, identities: Vec::new() }
+        Self { address, identities: Vec::new(), until: None }
     }
 
     /// Somebody with this certificate, which has been verified: the SPIFFE ID if there is exactly one, as its standard wants it, and then the DNS
@@ -37,7 +40,8 @@ impl Peer {
             GeneralName::DNSName(name) => Some(Identity::Dns(name.to_ascii_lowercase())),
             _ => None,
         });
-        Self { address, identities: spiffe.into_iter().chain(dns).collect() }
+        let until = certificate.validity().not_after.timestamp().saturating_mul(1_000_000);
+        Self { address, identities: spiffe.into_iter().chain(dns).collect(), until: Some(until) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
-use super::{Access, Attempt, BadToken, Denied, Grant, Identity, Permission, Scope, UnderWay};
+use super::{Access, Attempt, BadToken, Believing, Denied, Grant, Identity, Permission, Scope, UnderWay};
 use crate::clock::{Micros, OsTime, TimeSource as _};
 
 /// Who is asking, in a call that was admitted. The default is anybody, where nobody is asked who he is.
@@ -17,7 +17,16 @@ struct Admitted {
     needs: Permission,
     method: &'static str,
     peer: Option<SocketAddr>,
-    until: Option<Micros>,
+    standing: Standing,
+}
+
+/// What it rests on that somebody is known.
+#[derive(Debug)]
+pub struct Standing {
+    /// Until when, on the wall clock.
+    pub(super) until: Option<Micros>,
+    /// Which tokens were believed, if he is known by one.
+    pub(super) tokens: Option<Believing>,
 }
 
 impl Grant {
@@ -39,13 +48,12 @@ impl Grant {
 impl Session {
     pub(super) fn new(
         access: Arc<Access>,
-        identity: Identity,
-        grant: Arc<Grant>,
+        (identity, grant): (Identity, Arc<Grant>),
         (needs, method): (Permission, &'static str),
         peer: Option<SocketAddr>,
-        until: Option<Micros>,
+        standing: Standing,
     ) -> Self {
-        Self(Some(Arc::new(Admitted { access, identity, grant, needs, method, peer, until })))
+        Self(Some(Arc::new(Admitted { access, identity, grant, needs, method, peer, standing })))
     }
 
     /// Who is asking, as it stands in the records of what comes of it; empty, if nobody was asked.
@@ -92,6 +100,15 @@ impl Session {
         admitted.grant.budget.take(more).map_err(|exceeded| Denied::Limited { caller: caller(), exceeded })
     }
 
+    /// The same for a call that is refused if they may not come.
+    ///
+    /// # Errors
+    /// [`Denied::Limited`].
+    pub fn demand(&self, more: usize) -> Result<(), Denied> {
+        let taken = self.take(more);
+        taken.map_err(|denied| self.0.as_ref().map_or(denied.clone(), |admitted| admitted.refuse("", denied)))
+    }
+
     /// How many can be taken at once, if ever.
     pub fn most_at_once(&self) -> usize {
         let most = self.0.as_ref().and_then(|admitted| admitted.grant.budget.limits().most_at_once());
@@ -104,14 +121,22 @@ impl Session {
     /// When it would not.
     pub fn stands(&self) -> Result<(), Denied> {
         let Some(admitted) = &self.0 else { return Ok(()) };
-        if admitted.until.is_some_and(|until| OsTime.wall() >= until) {
-            return Err(admitted.refuse("", Denied::BadToken(BadToken::Expired)));
+        let Standing { until, tokens } = &admitted.standing;
+        if until.is_some_and(|until| OsTime.wall() >= until) {
+            let denied =
+                if tokens.is_some() { Denied::BadToken(BadToken::Expired) } else { Denied::CertificateExpired };
+            return Err(admitted.refuse("", denied));
+        }
+        if tokens.as_ref().is_some_and(|tokens| !admitted.access.believes(tokens)) {
+            return Err(admitted.refuse("", Denied::BadToken(BadToken::UnknownKey)));
         }
         let caller = || self.caller().to_owned();
         let now = admitted.access.grant(&admitted.identity);
         let Some(now) = now else { return Err(admitted.refuse("", Denied::Unknown { caller: caller() })) };
-        // A stream goes on only with the scope that its orders are judged by.
-        if now.may.contains(admitted.needs) && now.merchants == admitted.grant.merchants {
+        // A stream goes on only with the scope and the limits that its orders are judged by.
+        let begun = &admitted.grant;
+        let same = now.merchants == begun.merchants && now.budget.limits() == begun.budget.limits();
+        if now.may.contains(admitted.needs) && same {
             return Ok(());
         }
         Err(admitted.refuse("", Denied::NotPermitted { caller: caller(), needs: admitted.needs }))

@@ -1,7 +1,10 @@
 //! Tokens: who somebody says he is, vouched for by an issuer (JWT, [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)).
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -72,6 +75,8 @@ pub(super) struct Tokens {
     keys: ArcSwap<Keys>,
     /// By the hash of the whole token. Checking a signature takes longer than deciding on an order.
     believed: DashMap<[u8; 32], Believed>,
+    /// How often other keys were found.
+    changes: AtomicU64,
     looked: Mutex<Looked>,
 }
 
@@ -79,7 +84,7 @@ pub(super) struct Tokens {
 #[derive(Debug, Default)]
 struct Looked {
     last: Option<Instant>,
-    /// A token has named a key that is not known.
+    /// A token has named a key that is not known, or they could not be had.
     wanted: bool,
 }
 
@@ -87,7 +92,13 @@ impl Tokens {
     /// Nobody is believed before keys have been looked for.
     pub(super) fn new(rules: TokenRules) -> Self {
         signature::install();
-        Self { rules, keys: ArcSwap::default(), believed: DashMap::new(), looked: Mutex::default() }
+        Self {
+            rules,
+            keys: ArcSwap::default(),
+            believed: DashMap::new(),
+            changes: AtomicU64::new(0),
+            looked: Mutex::default(),
+        }
     }
 
     pub(super) const fn rules(&self) -> &TokenRules {
@@ -106,11 +117,20 @@ impl Tokens {
             }
             *looked = Looked { last: Some(Instant::now()), wanted: false };
         }
-        let keys = Keys::look(&self.rules.keys, &self.rules.algorithms)?;
-        self.keys.store(Arc::new(keys));
-        // A key may be gone, and with it what it had signed.
-        self.believed.clear();
+        let keys =
+            Keys::look(&self.rules.keys, &self.rules.algorithms).inspect_err(|_| self.looked.lock().wanted = true)?;
+        if !keys.are(&self.keys.load()) {
+            self.keys.store(Arc::new(keys));
+            // A key may be gone, and with it what it had signed.
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            self.believed.clear();
+        }
         Ok(())
+    }
+
+    /// How often other keys were found: what was believed before may not hold any more.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Who a token is about.
@@ -122,11 +142,16 @@ impl Tokens {
         if let Some(believed) = self.believed.get(&hash).map(|believed| believed.clone()) {
             return if OsTime.wall() < believed.until { Ok(believed) } else { Err(BadToken::Expired) };
         }
+        let changes = self.changes();
         let believed = self.check(token)?;
         if self.believed.len() >= REMEMBERED {
             self.believed.clear();
         }
         self.believed.insert(hash, believed.clone());
+        if self.changes() != changes {
+            // It may rest on a key that has gone meanwhile.
+            self.believed.remove(&hash);
+        }
         Ok(believed)
     }
 

@@ -57,8 +57,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 /// Does it: both in the order of their times, as far as each has one order.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let tried = args.log.as_deref().map(|log| tried(args, log)).transpose()?;
-    let mut tried = tried.unwrap_or_default().into_iter().peekable();
+    let Tried { lines, unreadable } = args.log.as_deref().map(|log| tried(args, log)).transpose()?.unwrap_or_default();
+    let mut tried = lines.into_iter().peekable();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut print = |line: String| writeln!(out, "{line}");
     let mut read = Ok(());
@@ -74,31 +74,42 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let rest = tried.try_for_each(|(_, line)| print(line));
     // What was read before a damage is shown before the damage is named.
     let shown = written(rest.and_then(|()| out.flush()));
-    read.and(shown)
+    read.and(shown)?;
+    match unreadable {
+        None => Ok(()),
+        Some((place, error)) => Err(Failure::new(Exit::Damaged, error).during(place)),
+    }
 }
 
-/// What was refused, as it is printed.
-fn tried(args: &Args, log: &Path) -> Result<Vec<(Timestamp, String)>, Failure> {
+/// What was refused.
+#[derive(Default)]
+struct Tried {
+    /// As it is printed.
+    lines: Vec<(Timestamp, String)>,
+    /// The last line that is none, and what is wrong with it: the others are told nevertheless.
+    unreadable: Option<(String, serde_json::Error)>,
+}
+
+fn tried(args: &Args, log: &Path) -> Result<Tried, Failure> {
     let unreadable = |error: io::Error| Failure::new(Exit::Failed, error).during(format!("reading {}", log.display()));
     if !log.exists() {
         return Err(unreadable(io::ErrorKind::NotFound.into()));
     }
-    let mut tried = Vec::new();
+    let mut tried = Tried::default();
     for file in audit_files(log) {
-        let text = fs::read_to_string(&file).map_err(unreadable)?;
+        let text = fs::read(&file).map_err(unreadable)?;
+        let text = String::from_utf8_lossy(&text);
         for (number, line) in (1..).zip(text.lines()) {
             let refused: Refused = match serde_json::from_str(line) {
                 Ok(refused) => refused,
-                // The last line may be half written.
-                Err(error) if error.is_eof() && number == text.lines().count() => continue,
                 Err(error) => {
-                    let place = format!("line {number} of {}", file.display());
-                    return Err(Failure::new(Exit::Damaged, error).during(place));
+                    tried.unreadable = Some((format!("line {number} of {}", file.display()), error));
+                    continue;
                 }
             };
             let at = Timestamp::parse(&refused.at).unwrap_or(Timestamp::MIN);
             if args.wants(&refused.caller, Some(&refused.merchant), at) {
-                tried.push((at, args.refused(&refused)));
+                tried.lines.push((at, args.refused(&refused)));
             }
         }
     }
@@ -140,8 +151,11 @@ impl Args {
     fn refused(&self, refused: &Refused) -> String {
         let Refused { at, caller, peer, method, merchant, why, missing } = refused;
         if self.output == Output::Text {
-            let who = if caller.is_empty() { "nobody known" } else { caller };
-            let whom = if merchant.is_empty() { String::new() } else { format!(" about {merchant:?}") };
+            // Whatever somebody has said stands here as one word, and with nothing that a terminal obeys.
+            let word = |text: &str| record::bare_or_quoted(text);
+            let who = if caller.is_empty() { "nobody known".to_owned() } else { word(caller) };
+            let whom = if merchant.is_empty() { String::new() } else { format!(" about {}", word(merchant)) };
+            let (method, why) = (word(method), why.escape_debug());
             let missing = if *missing == 0 { String::new() } else { format!(" ({missing} before it are missing)") };
             return format!("refused {at} {who} from {peer}: {method}{whom}: {why}{missing}");
         }

@@ -364,6 +364,9 @@ impl Config {
             return Err(layers.refuse("listen", problem));
         }
         self.access = access.unwrap_or(AccessConfig::Anyone);
+        if self.access == AccessConfig::Anyone && self.audit_log.is_some() {
+            return Err(layers.refuse("audit_log", "says nothing without a file of rules in access".to_owned()));
+        }
         Ok(())
     }
 

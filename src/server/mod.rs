@@ -248,7 +248,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     drain_deadline: Duration,
     scrape: Option<Task>,
-    _reload: Task,
+    _reload: [Task; 2],
     watchdog: Option<Task>,
 }
 
@@ -259,7 +259,8 @@ impl Running {
         let (health, health_service) = Health::new().await;
         let (stop, stopped) = oneshot::channel();
         let router = wire::router(&options, &metrics, &slot, health_service);
-        let reload = Task(tokio::spawn(reload::keep_up(tls.clone(), options.access.clone())));
+        let files = Task(tokio::spawn(reload::keep_up(tls.clone(), options.access.clone())));
+        let keys = Task(tokio::spawn(reload::keep_keys(options.access.clone())));
         let connections = (connections::allowed(options.max_connections), metrics.connections());
         let grpc = tokio::spawn(wire::serve(router, (listener, tls), connections, stopped));
         let scrape = scrape.map(|(listener, _)| {
@@ -271,7 +272,7 @@ impl Running {
             }))
         });
         let drain_deadline = options.drain_deadline;
-        Self { slot, metrics, health, grpc, stop, drain_deadline, scrape, _reload: reload, watchdog: None }
+        Self { slot, metrics, health, grpc, stop, drain_deadline, scrape, _reload: [files, keys], watchdog: None }
     }
 
     async fn ready(&self, engine: Arc<Engine>, history: History, took: Duration) {

@@ -10,6 +10,20 @@ use crate::access::Access;
 /// How often files are looked at. Somebody who has replaced one waits for it.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// Looks for the keys of the issuer of tokens, which may take its time to answer, for as long as it is not aborted.
+pub(super) async fn keep_keys(access: Option<Arc<Access>>) {
+    let Some(access) = access else { return };
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut wrong = None;
+    loop {
+        ticks.tick().await;
+        let access = Arc::clone(&access);
+        let refreshed = aside(move || access.refresh_keys().map(|()| false).map_err(|error| error.to_string())).await;
+        tell("keys of the issuer of tokens", refreshed, &mut wrong);
+    }
+}
+
 /// Takes what is new, for as long as it is not aborted. What is wrong is told once, and leaves what was there before.
 pub(super) async fn keep_up(tls: Option<Arc<Tls>>, access: Option<Arc<Access>>) {
     let mut ticks = interval(EVERY);

@@ -125,9 +125,9 @@ fn keys_that_are_replaced_are_taken_and_old_ones_forgotten() {
     // What is there then is no key set, and the old one stays. Keys are looked for once a second.
     let refresh = || {
         loop {
-            match access.refresh() {
-                Ok(_) if said(&new).is_ok() => return Ok(()),
-                Ok(_) => thread::yield_now(),
+            match access.refresh_keys() {
+                Ok(()) if said(&new).is_ok() => return Ok(()),
+                Ok(()) => thread::yield_now(),
                 Err(error) => return Err(error.to_string()),
             }
         }

@@ -112,7 +112,7 @@ fn word(value: &Value) -> String {
 }
 
 /// A text as it is if it can be told from what stands around it, else in quotes and with nothing that a terminal obeys.
-fn bare_or_quoted(text: &str) -> String {
+pub(super) fn bare_or_quoted(text: &str) -> String {
     let bare = |c: char| !c.is_whitespace() && !matches!(c, '"' | '|' | '\\') && c.escape_debug().len() == 1;
     if !text.is_empty() && text.chars().all(|c| bare(c) || c == '\'') { text.to_owned() } else { format!("{text:?}") }
 }

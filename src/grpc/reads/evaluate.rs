@@ -33,8 +33,8 @@ impl Past {
         request: &v1::EvaluatePolicyRequest,
     ) -> Result<v1::EvaluatePolicyResponse, Status> {
         let (policy, merchants) = convert::evaluate_policy(request)?;
-        let _alone =
-            self.sharing.evaluations.try_acquire().map_err(|_| convert::busy("another policy is being evaluated"))?;
+        let alone = Arc::clone(&self.sharing.evaluations).try_acquire_owned();
+        let alone = alone.map_err(|_| convert::busy("another policy is being evaluated"))?;
         for merchant in &merchants {
             self.engine.view(merchant).await.map_err(|error| convert::failed_about(merchant, error))?;
         }
@@ -42,12 +42,14 @@ impl Past {
         let given_up = GivenUp(Arc::new(AtomicBool::new(false)));
         let stop = Arc::clone(&given_up.0);
         let evaluation = blocking(move || {
+            // As long as it lasts, also when nobody waits for it any more.
+            let _alone = alone;
             let mut evaluation = Evaluation::new(policy);
             let mut run = |merchant: &MerchantId| run(&mut evaluation, &reader, merchant, now);
             if merchants.is_empty() {
                 each_merchant(&reader, &stop, run)?;
             } else {
-                merchants.iter().try_for_each(&mut run)?;
+                merchants.iter().take_while(|_| !stop.load(Ordering::Relaxed)).try_for_each(&mut run)?;
             }
             Ok(evaluation)
         });

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
     vec,
 };
 
@@ -36,6 +37,8 @@ const DEPTH: usize = 16;
 const READ_AHEAD: usize = 4;
 /// Chunks that are there already are taken together until they have so many orders.
 const GROUP: usize = 1_024;
+/// How long who waits for his rate does not look whether he still may.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many orders are decided before others have their turn on the thread: a millisecond's worth at most.
 const SLICE: usize = 1_024;
 
@@ -228,13 +231,9 @@ async fn decide_group(
 ) -> Option<Decided> {
     let mut decided = Decided { seat, results: Vec::with_capacity(chunks.len()), room: None, end };
     let mut sensible = Vec::with_capacity(chunks.len());
-    let (plain, mut stands) = (in_the_name_of(session, Manner::default()), session.stands());
+    let plain = in_the_name_of(session, Manner::default());
     for mut chunk in chunks {
-        let manner = match stands.clone() {
-            Ok(()) => convert::manner(&chunk),
-            Err(denied) => Err(convert::denied(&denied)),
-        };
-        match manner {
+        match convert::manner(&chunk) {
             Ok(manner) => {
                 refuse_others(session, &mut chunk);
                 decided.results.push(Results::of_stream(chunk.sequence, chunk.count(), chunk.with_receipts));
@@ -250,24 +249,14 @@ async fn decide_group(
         return Some(decided);
     }
     let orders = sensible.iter().map(|(chunk, _)| chunk.count()).sum();
-    stands = tokio::select! {
-        biased;
-        () = listener.closed() => return None,
-        taken = take_in_time(session, orders) => taken,
-    };
-    if let Err(denied) = stands {
-        return Some(Decided { results: Vec::new(), end: Some(convert::denied(&denied)), ..decided });
-    }
     let room = tokio::select! {
         biased;
         () = listener.closed() => return None,
-        room = engine.room_for(orders) => room,
+        room = room_in_time(engine, session, orders) => room,
     };
     let mut room = match room {
         Ok(room) => room,
-        Err(why) => {
-            return Some(Decided { results: Vec::new(), end: Some(convert::failed(why)), ..decided });
-        }
+        Err(why) => return Some(Decided { results: Vec::new(), end: Some(why), ..decided }),
     };
     if sensible.len() > 1 && sensible.iter().all(|(chunk, manner)| chunk.wrong.is_empty() && *manner == plain) {
         let chunks = sensible.into_iter().map(|(chunk, _)| chunk);
@@ -284,6 +273,15 @@ fn in_the_name_of(session: &Session, manner: Manner) -> Manner {
     Manner { caller: session.caller().to_owned(), ..manner }
 }
 
+/// Room for so many orders, once the caller may bring them. That may take its time: whether he still may is looked at last.
+async fn room_in_time(engine: &Engine, session: &Session, orders: usize) -> Result<Room, Status> {
+    let denied = |denied| convert::denied(&denied);
+    take_in_time(session, orders).await.map_err(denied)?;
+    let room = engine.room_for(orders).await.map_err(convert::failed)?;
+    session.stands().map_err(denied)?;
+    Ok(room)
+}
+
 /// Takes so many orders of those that the caller may bring, once there are so many: a stream is not refused for being quick, but read as fast as
 /// it may be.
 async fn take_in_time(session: &Session, orders: usize) -> Result<(), Denied> {
@@ -292,7 +290,10 @@ async fn take_in_time(session: &Session, orders: usize) -> Result<(), Denied> {
         let some = left.min(session.most_at_once());
         match session.take(some) {
             Ok(()) => left -= some,
-            Err(Denied::Limited { exceeded: Exceeded::Rate { retry_after }, .. }) => sleep(retry_after).await,
+            Err(Denied::Limited { exceeded: Exceeded::Rate { retry_after }, .. }) => {
+                sleep(retry_after.min(LOOK_AGAIN)).await;
+                session.stands()?;
+            }
             Err(denied) => return Err(denied),
         }
     }

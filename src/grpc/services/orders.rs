@@ -43,7 +43,7 @@ impl OrderService for Services {
         let engine = self.engine()?;
         let manner = Manner { caller: session.caller().to_owned(), ..convert::manner(&chunk)? };
         // The call itself is one of those that it may make.
-        session.take(chunk.count() - 1).map_err(|denied| convert::denied(&denied))?;
+        session.demand(chunk.count() - 1).map_err(|denied| convert::denied(&denied))?;
         chunks::refuse_others(&session, &mut chunk);
         let mut results = Results::of_call(chunk.count(), chunk.with_receipts);
         let mut room = engine.room_now(chunk.count()).map_err(convert::failed)?;

@@ -14,7 +14,9 @@ const SOME_ANSWERS: Duration = Duration::from_millis(100);
 pub fn denied(denied: &Denied) -> Status {
     let said = denied.to_string();
     match denied {
-        Denied::NoCredentials => status(reason::CREDENTIALS_MISSING, said, info(reason::CREDENTIALS_MISSING, [])),
+        Denied::NoCredentials | Denied::CertificateExpired => {
+            status(reason::CREDENTIALS_MISSING, said, info(reason::CREDENTIALS_MISSING, []))
+        }
         Denied::BadToken(BadToken::Expired) => status(reason::TOKEN_EXPIRED, said, info(reason::TOKEN_EXPIRED, [])),
         Denied::NoTokens | Denied::BadToken(_) => status(reason::TOKEN_INVALID, said, info(reason::TOKEN_INVALID, [])),
         Denied::Unknown { .. } => status(reason::CALLER_UNKNOWN, said, info(reason::CALLER_UNKNOWN, [])),
