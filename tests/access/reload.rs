@@ -10,9 +10,11 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 use tonic::{Code, Request, codegen::tokio_stream::wrappers::ReceiverStream};
-use tplus::proto::v1::{CompletedOrder, StreamClassifyOrdersRequest};
+use tplus::proto::v1::{
+    CompletedOrder, GetMarginRequest, StreamClassifyOrdersRequest, margin_service_client::MarginServiceClient,
+};
 
-use super::{CHECKOUT, RULES, Shop, is, order, pki::Authority, told, write};
+use super::{CHECKOUT, OPS, RULES, Shop, is, order, pki::Authority, told, write};
 
 /// Looks again until it is so.
 async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
@@ -98,4 +100,26 @@ async fn rules_that_are_replaced_hold_at_once_and_broken_ones_do_not() {
     // A stream that has begun before ends as well.
     sender.send(chunk(2)).await.unwrap();
     is(answers.message().await, Code::PermissionDenied, "PERMISSION_MISSING");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_wait_for_their_rate_are_not_decided_for_somebody_who_may_not_any_more() {
+    let slow = RULES.replacen("roles = [\"checkout\"]\n", "roles = [\"checkout\"]\nrate = 1\nburst = 1\n", 1);
+    let shop = Shop::open(&slow);
+    let mut orders = shop.orders(shop.channel(CHECKOUT).await);
+    // At one in a second these would take half a minute.
+    let wanted = (0..30).map(|id| CompletedOrder {
+        merchant_id: "m-1".into(),
+        order_id: format!("s-{id}"),
+        price: "1.00".into(),
+        ..CompletedOrder::default()
+    });
+    let chunk = StreamClassifyOrdersRequest { orders: wanted.collect(), ..StreamClassifyOrdersRequest::default() };
+    let stream = tonic::codegen::tokio_stream::iter([chunk]);
+    let mut answers = orders.stream_classify_orders(Request::new(stream)).await.unwrap().into_inner();
+    write(shop.root.path(), "access.toml", &slow.replace(CHECKOUT, "spiffe://shop.example/other"));
+    is(answers.message().await, Code::PermissionDenied, "CALLER_UNKNOWN");
+    let margin = GetMarginRequest { merchant_id: "m-1".into(), ..GetMarginRequest::default() };
+    let margin = MarginServiceClient::new(shop.channel(OPS).await).get_margin(margin).await;
+    is(margin, Code::NotFound, "MERCHANT_NOT_FOUND");
 }

@@ -121,6 +121,10 @@ fn keys_that_are_replaced_are_taken_and_old_ones_forgotten() {
     let access = opened(dir.path(), &rules(&url));
     let said = |key: &Key| judged(&access, &format!("Bearer {}", key.token("agent-7", &json!({}))));
     said(&old).unwrap();
+    let token = format!("Bearer {}", old.token("agent-7", &json!({})));
+    let credentials = Credentials { peer: &Peer::default(), authorization: Some(token.as_bytes()) };
+    let (begun, _) = access.admit("/tplus.v1.OrderService/ClassifyOrder", credentials).unwrap();
+    begun.stands().unwrap();
     assert_eq!(said(&new), Err(Denied::BadToken(BadToken::UnknownKey)));
     // What is there then is no key set, and the old one stays. Keys are looked for once a second.
     let refresh = || {
@@ -135,7 +139,10 @@ fn keys_that_are_replaced_are_taken_and_old_ones_forgotten() {
     let error = refresh().unwrap_err();
     assert!(error.contains("is no JSON Web Key Set"), "{error}");
     said(&old).unwrap();
+    begun.stands().unwrap();
     refresh().unwrap();
+    // What began with the old key has ended with it.
+    assert_eq!(begun.stands(), Err(Denied::BadToken(BadToken::UnknownKey)));
     assert_eq!(said(&old), Err(Denied::BadToken(BadToken::UnknownKey)));
 }
 
