@@ -17,6 +17,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Output,
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -27,6 +28,7 @@ use tplus::{
     domain::{Calendar, Day, Timestamp},
     export::{Kind, Table},
     grpc::convert,
+    journal::{FileOptions, FileStore, Journal, Lsn, NewDirectory, Options, Store as _},
     proto::v1::{
         self, clock_service_client::ClockServiceClient, dispute_service_client::DisputeServiceClient,
         guarantee_service_client::GuaranteeServiceClient, margin_service_client::MarginServiceClient,
@@ -460,6 +462,10 @@ async fn a_file_is_whole_or_not_there() {
     assert!(refused(&world.run("orders", "out.csv", &[]), 1).contains("out.csv is there already\nhint: --overwrite"));
     let said = refused(&world.run("orders", "out.csv", &["--overwrite", "--through", "999"]), 1);
     assert!(said.contains("the journal ends at lsn "), "{said}");
+    let said = refused(&world.run("orders", "beyond.csv", &["--after", "999"]), 1);
+    assert!(said.contains("the journal ends at lsn "), "{said}");
+    let end = partial["through_lsn"].to_string();
+    assert_eq!(told(&world.run("orders", "none.csv", &["--after", &end]))["rows"], 0);
     assert_eq!(fs::read(world.path("out.csv")).unwrap(), before);
     world.at("2026-01-02T08:01:00Z").await;
     let complete = told(&world.run("orders", "out.csv", &["--until", "2026-01-02", "--overwrite"]));
@@ -479,6 +485,24 @@ async fn a_file_is_whole_or_not_there() {
     assert!(refused(&world.run("orders", "x.csv", &["--merchant", "m 1"]), 2).contains("--merchant"));
     assert!(refused(&world.run("orders", "x.csv", &["--partial"]), 2).contains("--until"));
     refused(&world.run("sums", "x.csv", &[]), 2);
+}
+
+/// A directory that was made, and in which nothing has begun.
+#[test]
+fn no_interval_of_an_empty_journal_is_complete() {
+    let root = tempfile::tempdir().unwrap();
+    let create = Some(NewDirectory { id: [1; 16], fingerprint_key: [2; 16], attributes: vec![] });
+    let options = FileOptions { segment_size: 1 << 20, create, ..FileOptions::default() };
+    let store = Arc::new(FileStore::open(&root.path().join("data"), options).unwrap());
+    let tail = store.recover(Lsn::FIRST, &mut |_, _| Ok(()), &mut |_| {}).unwrap();
+    Journal::start(store, tail, Options::default()).unwrap().close().unwrap();
+    let export = |more: &[&str]| {
+        let mut run = tplus(&["export", "orders", "--data-dir", "data", "--json", "--to", "out.csv"]);
+        run.args(more).current_dir(root.path()).output().unwrap()
+    };
+    let said = refused(&export(&["--until", "2026-01-02"]), 1);
+    assert!(said.starts_with("error: the journal holds no policy yet"), "{said}");
+    assert_eq!(told(&export(&["--until", "2026-01-02", "--partial"]))["complete"], false);
 }
 
 /// The tables of docs/export.md are those of the program.

@@ -198,10 +198,16 @@ fn a_seal_goes_on_from_an_earlier_one() {
     world.orders(2, 50);
     world.make("whole.json", &["seal", "--data-dir", "data", "--key", "key.pem"]);
     let records = world.json("whole.json")["records"].to_string();
+    let go_on = |since: &str, more: &[&str]| {
+        world.journal(&[&["seal", "--data-dir", "data", "--since", since, "--to", &records], more].concat())
+    };
+    let more = go_on("first.json", &["--key", "key.pem"]);
+    assert_eq!(printed(&more), fs::read_to_string(world.path("whole.json")).unwrap());
+    let mut within = Seal::parse(&fs::read_to_string(world.path("early.json")).unwrap()).unwrap();
+    within.chain.lsn = 4;
+    fs::write(world.path("within.json"), within.to_string()).unwrap();
+    assert!(refused(&go_on("within.json", &[]), 1).contains("over lsn 1 to 5 and ends within a batch"));
     for since in ["first.json", "early.json"] {
-        let more =
-            world.journal(&["seal", "--data-dir", "data", "--since", since, "--to", &records, "--key", "key.pem"]);
-        assert_eq!(printed(&more), fs::read_to_string(world.path("whole.json")).unwrap());
         world.make("proof.json", &["prove", "--data-dir", "data", "--seal", "whole.json", "--extends", since]);
         let verify = |seal: &str, since: &str| {
             world.journal(&["verify", "--seal", seal, "--proof", "proof.json", "--since", since])
@@ -364,6 +370,63 @@ fn what_a_seal_still_says_when_old_records_are_gone() {
         1,
     );
     assert!(said.contains("lsn 7 lies before what is read"), "{said}");
+
+    // What lies between the oldest record and the end is read, too.
+    let seal = |file: &str| Seal::parse(&fs::read_to_string(world.path(file)).unwrap()).unwrap();
+    let (old, new) = (seal("old.json"), seal("new.json"));
+    let check = |since: Option<&Seal>| tplus::seal::check(&world.path("data"), &new, since);
+    assert!(check(None).is_ok() && check(Some(&old)).is_ok());
+    let mut bytes = fs::read(&kept[1]).unwrap();
+    bytes[3 * 512 + 100] ^= 1;
+    fs::write(&kept[1], bytes).unwrap();
+    for since in [None, Some(&old)] {
+        let said = check(since).unwrap_err().to_string();
+        assert!(said.contains("damaged at byte 1536"), "{said}");
+    }
+}
+
+/// What was sealed before is proven from a restored directory, too.
+#[test]
+fn a_restored_directory_holds_what_was_sealed() {
+    let mut world = World::new();
+    world.orders(1, 30);
+    world.make("seal.json", &["seal", "--data-dir", "data", "--key", "key.pem"]);
+    world.stop();
+    for args in [
+        ["backup", "--data-dir", "data", "--to", "backups"],
+        ["restore", "--from", "backups", "--data-dir", "restored"],
+    ] {
+        printed(&tplus(&args).current_dir(world.root.path()).output().unwrap());
+    }
+    let prove = ["prove", "--data-dir", "restored", "--seal", "seal.json", "--lsn", "9"];
+    let proven = world.journal(&prove);
+    assert!(String::from_utf8_lossy(&proven.stderr).contains("restored from a backup"));
+    world.make("proof.json", &prove);
+    printed(&world.journal(&["verify", "--seal", "seal.json", "--proof", "proof.json"]));
+    let said = printed(&world.journal(&["verify", "--data-dir", "restored", "--seal", "seal.json"]));
+    assert!(said.contains("unchanged: the journal begins with the "), "{said}");
+    let go_on = ["seal", "--data-dir", "restored", "--since", "seal.json", "--key", "key.pem"];
+    printed(&world.journal(&go_on));
+}
+
+/// An earlier seal of the true chain over another past, as nobody but its maker would have it.
+#[test]
+fn nobody_signs_a_past_that_they_have_not_signed() {
+    let world = World::new();
+    world.orders(1, 30);
+    world.make("signed.json", &["seal", "--data-dir", "data", "--key", "key.pem"]);
+    let mut forged = Seal::parse(&fs::read_to_string(world.path("signed.json")).unwrap()).unwrap();
+    let mut tree = tplus::seal::tree::Tree::default();
+    (0..forged.records).for_each(|_| tree.push(forged.root));
+    (forged.root, forged.peaks, forged.signature) = (tree.root().unwrap(), tree.peaks().to_vec(), None);
+    fs::write(world.path("forged.json"), forged.to_string()).unwrap();
+    let other = tplus::seal::Key::parse_pem(&PRIVATE.replace("EINTuc", "EINTud")).unwrap();
+    fs::write(world.path("theirs.json"), forged.signed(&other).to_string()).unwrap();
+    world.orders(2, 30);
+    let seal = |since: &str| world.journal(&["seal", "--data-dir", "data", "--key", "key.pem", "--since", since]);
+    assert!(refused(&seal("forged.json"), 1).contains("forged.json: it is not signed"));
+    assert!(refused(&seal("theirs.json"), 1).contains("theirs.json: it is signed with the key "));
+    printed(&seal("signed.json"));
 }
 
 #[test]

@@ -20,6 +20,14 @@ pub trait Destination {
     /// When the place fails, or `content` is not what `part` says; then there is nothing new under the name.
     fn put(&self, part: &Part, content: &mut dyn Read) -> Result<(), DestinationError>;
 
+    /// Makes the names of all objects in these folders durable, whoever has put them. A place where whatever can be listed is durable has nothing to do.
+    ///
+    /// # Errors
+    /// When the place fails.
+    fn settle(&self, _folders: &[&str]) -> Result<(), DestinationError> {
+        Ok(())
+    }
+
     /// An object, to be read from its beginning on. None where there is none.
     ///
     /// # Errors

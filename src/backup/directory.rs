@@ -61,7 +61,7 @@ impl Directory {
 
 /// Makes a directory and those it is in, and their names durable: that of the last one in any case, since an earlier attempt may have made it
 /// and ended before.
-fn make(dir: &Path) -> io::Result<()> {
+pub(super) fn make(dir: &Path) -> io::Result<()> {
     let mut missing: Vec<&Path> =
         dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
     if missing.is_empty() {
@@ -96,6 +96,14 @@ impl Destination for Directory {
             sync_name(&path)
         };
         put().map_err(DestinationError::at("put", path.display()))
+    }
+
+    /// The folders, and their own names: an object that was found may have got its name from an attempt that was killed before it was synced.
+    fn settle(&self, folders: &[&str]) -> Result<(), DestinationError> {
+        folders.iter().map(|folder| self.path(folder)).filter(|folder| folder.is_dir()).try_for_each(|folder| {
+            let settle = || File::open(&folder)?.sync_all().and_then(|()| sync_name(&folder));
+            settle().map_err(DestinationError::at("sync", folder.display()))
+        })
     }
 
     fn get(&self, object: &str) -> Result<Option<Box<dyn Read + '_>>, DestinationError> {

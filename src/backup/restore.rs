@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     BackupError,
-    directory::sync_name,
+    directory::{make, sync_name},
     hex,
     manifest::{Checkpoint, Manifest, Segment},
     shelf::Shelf,
@@ -319,7 +319,7 @@ impl Stage {
             flock(&half_done, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
             fs::remove_dir_all(&dir).map_err(failed)?;
         }
-        fs::create_dir_all(&dir).map_err(failed)?;
+        make(&dir).map_err(failed)?;
         let lock = File::create_new(&mark).map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed(error.into()))?;
         Ok(Self { dir, _lock: lock, published: false })

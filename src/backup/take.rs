@@ -274,6 +274,7 @@ impl<'a> Taking<'a> {
             |error: serde_json::Error| BackupError::OutOfReach(format!("cannot write the manifest: {error}"));
         let (name, object, bytes) = manifest.encode().map_err(unwritable)?;
         let part = Part { object, ..Part::of("", &bytes) };
+        self.shelf.destination.settle(&[SEGMENTS, CHECKPOINTS, IDENTITIES])?;
         self.shelf.destination.put(&part, &mut bytes.as_slice())?;
         let mut present = BTreeMap::new();
         for folder in [SEGMENTS, CHECKPOINTS, IDENTITIES] {

@@ -99,7 +99,7 @@ impl From<ExportError> for Failure {
             ExportError::Journal(error) => error.into(),
             ExportError::Format(_) => Self::new(Exit::Usage, error),
             ExportError::Exists(_) => Self::new(Exit::Failed, error).hint("--overwrite puts the new one in its place"),
-            ExportError::NotYet { .. } => Self::new(Exit::Failed, error)
+            ExportError::NoDays | ExportError::NotYet { .. } => Self::new(Exit::Failed, error)
                 .hint("any call to the server moves its time on; --partial takes what there is, and says so"),
             ExportError::Write { .. } | ExportError::Short { .. } | ExportError::TooLarge { .. } => {
                 Self::new(Exit::Failed, error)

@@ -42,12 +42,13 @@ impl Aside {
     /// Gives the file its name, durably, and after that the one beside it.
     pub(super) fn publish(self, beside: &Path, summary: &Summary) -> Result<(), ExportError> {
         let Self { target, file, overwrite } = self;
-        if overwrite {
-            // It says nothing of the new one.
-            match fs::remove_file(beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(beside)(error)),
-                _ => sync_folder(beside).map_err(failed(beside))?,
-            }
+        if !overwrite && target.exists() {
+            return Err(ExportError::Exists(target));
+        }
+        // One that is there says nothing of the new file, also where the file it was beside is gone.
+        match fs::remove_file(beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(beside)(error)),
+            _ => sync_folder(beside).map_err(failed(beside))?,
         }
         persist(file, &target, overwrite)?;
         let told = temporary(beside).and_then(|mut told| {

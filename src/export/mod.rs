@@ -113,6 +113,9 @@ pub enum ExportError {
         /// The latest instant that was recorded.
         newest: Timestamp,
     },
+    /// There is no policy yet, and so no settlement day that could be over.
+    #[error("the journal holds no policy yet: no settlement day has begun")]
+    NoDays,
     /// The journal is shorter.
     #[error("the journal ends at lsn {last}")]
     Short {

@@ -61,15 +61,22 @@ impl<'a> Source<'a> {
             return Err(stopped);
         }
         let last = read?.last;
-        if through.is_some_and(|through| last < through) {
+        let reached = through.max(Some(Lsn::new(self.selection.after)));
+        if reached.is_some_and(|reached| last < reached) {
             return Err(ExportError::Short { last: last.get() });
+        }
+        if self.selection.until.is_some() && self.timeline.is_none() && !partial {
+            return Err(ExportError::NoDays);
         }
         let newest = self.newest;
         let until = self.selection.until.zip(self.timeline.as_ref()).map(|(until, timeline)| until.instant(timeline));
         let missing = until.filter(|until| newest < until.after(Selection::SETTLES));
         match missing {
             Some(until) if !partial => Err(ExportError::NotYet { until, newest }),
-            missing => Ok(self.summary(last, missing.is_none())),
+            missing => {
+                let no_days = self.selection.until.is_some() && self.timeline.is_none();
+                Ok(self.summary(last, missing.is_none() && !no_days))
+            }
         }
     }
 

@@ -47,6 +47,16 @@ pub enum SealError {
         /// How many records are sealed.
         records: u64,
     },
+    /// The earlier seal ends within a batch, and the hash chain does not tell what the records behind the last whole one are.
+    #[error(
+        "the earlier seal is over lsn 1 to {records} and ends within a batch, whose records begin behind lsn {lsn}: only a seal that ends with a batch can be gone on from"
+    )]
+    WithinBatch {
+        /// How many records the earlier seal is over.
+        records: u64,
+        /// The end of the last whole batch among them.
+        lsn: u64,
+    },
     /// What is wanted lies before the seal from which the reading begins.
     #[error("lsn {lsn} lies before what is read: the earlier seal is over lsn 1 to {since}")]
     BeforeOrigin {
@@ -90,8 +100,11 @@ pub enum Kept {
 /// is read then. Signs it, if a key is given.
 ///
 /// # Errors
-/// Damage in what is read, a journal that does not reach so far, or an earlier seal that is none of this journal.
+/// Damage in what is read, a journal that does not reach so far, or an earlier seal that is none of this journal or ends within a batch.
 pub fn make(dir: &Path, to: Option<u64>, since: Option<&Seal>, key: Option<&Key>) -> Result<Seal, SealError> {
+    if let Some(since) = since.filter(|since| since.chain.lsn != since.records) {
+        return Err(SealError::WithinBatch { records: since.records, lsn: since.chain.lsn });
+    }
     let grown = Grown::read(dir, since, to, Tree::push, |_| {})?;
     let Some(root) = grown.tree.root() else { return Err(SealError::Empty) };
     if to.is_some_and(|to| grown.tree.size() < to) {
@@ -142,6 +155,9 @@ pub fn include(dir: &Path, seal: &Seal, lsn: u64, since: Option<&Seal>) -> Resul
 /// # Errors
 /// As [`make`], a later seal that is over fewer records, and a journal that is not the one that was sealed.
 pub fn extend(dir: &Path, since: &Seal, seal: &Seal) -> Result<Extension, SealError> {
+    if since.directory != seal.directory {
+        return Err(SealError::OtherDirectory { sealed: since.directory, found: seal.directory });
+    }
     let grown = Grown::read(dir, Some(since), Some(seal.records), Tree::push, |_| {})?;
     grown.compare(dir, seal)?;
     let path = if seal.records == since.records { vec![] } else { grown.tree.path() };
@@ -156,13 +172,23 @@ pub fn extend(dir: &Path, since: &Seal, seal: &Seal) -> Result<Extension, SealEr
 pub fn check(dir: &Path, seal: &Seal, since: Option<&Seal>) -> Result<Kept, SealError> {
     seal.is_of(dir)?;
     let oldest = inspect::oldest(dir)?;
-    if oldest == Lsn::FIRST || since.is_some() {
-        Grown::read(dir, since, Some(seal.records), Tree::push, |_| {})?.compare(dir, seal)?;
+    if oldest == Lsn::FIRST {
+        // Nothing has to stand in for a record.
+        Grown::read(dir, None, Some(seal.records), Tree::push, |_| {})?.compare(dir, seal)?;
         return Ok(Kept::Records);
     }
+    let kept = follow(dir, seal, oldest)?;
+    let Some(since) = since else { return Ok(kept) };
+    Grown::read(dir, Some(since), Some(seal.records), Tree::push, |_| {})?.compare(dir, seal)?;
+    Ok(Kept::Records)
+}
+
+/// Goes through the chain from the oldest record that is there to where it was sealed.
+fn follow(dir: &Path, seal: &Seal, oldest: Lsn) -> Result<Kept, SealError> {
     let ChainHead { lsn, hash } = seal.chain;
     let mut is_there = false;
-    let reach = inspect::follow_chain(dir, Lsn::new(lsn).next(), Some(Lsn::new(lsn)), &mut |met| {
+    let from = oldest.min(Lsn::new(lsn).next());
+    let reach = inspect::follow_chain(dir, from, Some(Lsn::new(lsn)), &mut |met| {
         is_there |= matches!(met, Met::Chain(at, chain) if (at.get(), *chain) == (lsn, hash.0));
         Ok(())
     })?;
@@ -171,9 +197,14 @@ pub fn check(dir: &Path, seal: &Seal, since: Option<&Seal>) -> Result<Kept, Seal
 
 impl Seal {
     fn is_of(&self, dir: &Path) -> Result<(), SealError> {
-        let found = Hex(inspect::identity(dir)?.id);
-        let sealed = self.directory;
-        if sealed == found { Ok(()) } else { Err(SealError::OtherDirectory { sealed, found }) }
+        let identity = inspect::identity(dir)?;
+        let (sealed, found) = (self.directory, Hex(identity.id));
+        // A restored directory has another id and the old one's records: whether they are those that were sealed, root and chain decide.
+        if sealed == found || identity.lineage() != identity.id {
+            Ok(())
+        } else {
+            Err(SealError::OtherDirectory { sealed, found })
+        }
     }
 }
 
@@ -230,7 +261,13 @@ impl Grown {
             (Ok(_) | Err(RecoverError::Visit { .. }), Some(ChainHead { lsn, .. })) if !goes_on => {
                 Err(SealError::OtherChain { lsn })
             }
-            (read, _) => Ok(read.map(|_| grown)?),
+            (read, _) => {
+                let last = read?.last.get();
+                match since {
+                    Some(Seal { records, .. }) if last < *records => Err(SealError::Lost { records: *records, last }),
+                    _ => Ok(grown),
+                }
+            }
         }
     }
 

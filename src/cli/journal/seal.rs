@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::Read as _,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use prost::Message as _;
 
 use super::{Exit, Failure, print, record};
 use crate::{
-    journal::RecoverError,
+    journal::{RecoverError, inspect},
     proto::journal::Record,
     seal::{
         self, Extension, Inclusion, InvalidProof, InvalidSeal, Kept, Key, Proof, PublicKey, Seal, SealError, Unproven,
@@ -85,8 +85,11 @@ pub(super) fn make(args: &MakeArgs) -> Result<(), Failure> {
         let key = Key::parse_pem(&read(file)?);
         key.map_err(|error| Failure::new(Exit::Usage, error).during(file.display()))
     });
-    let since = args.since.as_deref().map(read_seal).transpose()?;
-    let seal = seal::make(&args.data_dir, args.to, since.as_ref(), key.transpose()?.as_ref())?;
+    let key = key.transpose()?;
+    // A seal that goes on from another says again what that says: who signs it has to have signed that.
+    let since = args.since.as_deref().map(|file| read_signed(file, key.as_ref().map(Key::public))).transpose()?;
+    let seal = seal::make(&args.data_dir, args.to, since.as_ref(), key.as_ref())?;
+    since.map_or(Ok(()), |since| note_restored(&args.data_dir, &since))?;
     print(&seal.to_string())
 }
 
@@ -100,6 +103,7 @@ pub(super) fn prove(args: &ProveArgs) -> Result<(), Failure> {
     let since = args.since.as_deref().map(read_seal).transpose()?;
     let lsn = args.lsn.unwrap_or_default();
     let (bytes, path) = seal::include(&args.data_dir, &seal, lsn, since.as_ref())?;
+    note_restored(&args.data_dir, &seal)?;
     let readable = record::json(lsn, &decoded(lsn, &bytes)?);
     print(&Proof::Inclusion(Inclusion::new(&seal, lsn, bytes, readable, path)).to_string())
 }
@@ -116,6 +120,7 @@ pub(super) fn verify(dir: Option<&Path>, args: &VerifyArgs) -> Result<(), Failur
     let since = args.since.as_deref().map(|file| read_signed(file, key)).transpose()?;
     let Some(proof) = &args.proof else {
         let found = dir.map(|dir| seal::check(dir, &seal, since.as_ref())).transpose()?;
+        dir.map_or(Ok(()), |dir| note_restored(dir, &seal))?;
         return print(&(found.map_or_else(String::new, |kept| still_kept(&seal, kept)) + &said(&seal, key)));
     };
     let text = read(proof)?;
@@ -127,6 +132,20 @@ pub(super) fn verify(dir: Option<&Path>, args: &VerifyArgs) -> Result<(), Failur
         },
         Proof::Inclusion(_) => Err(Failure::new(Exit::Usage, "the proof is of a record, and needs no --since")),
     }
+}
+
+/// Says so, where a directory has not the id that was sealed: it was restored, or it would have been refused.
+fn note_restored(dir: &Path, seal: &Seal) -> Result<(), Failure> {
+    let found = seal::Hex(inspect::identity(dir)?.id);
+    if found != seal.directory {
+        let sealed = seal.directory;
+        // Nobody may be there to read it.
+        drop(writeln!(
+            io::stderr(),
+            "note: the seal is of the data directory {sealed}, and this is {found}, restored from a backup"
+        ));
+    }
+    Ok(())
 }
 
 fn included(seal: &Seal, proof: &Inclusion, key: Option<PublicKey>, json: bool) -> Result<(), Failure> {
@@ -244,6 +263,7 @@ impl From<SealError> for Failure {
             | SealError::Empty
             | SealError::NotYet { .. }
             | SealError::NotSealed { .. }
+            | SealError::WithinBatch { .. }
             | SealError::BeforeOrigin { .. } => Exit::Failed,
         };
         Self::new(exit, error)
