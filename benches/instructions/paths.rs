@@ -130,10 +130,24 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    /// Keeps the committer busy, so that how it is woken does not count: one record of its own, which never becomes durable.
+    /// Keeps the committer busy, so that how it is woken does not count: one record of its own, which does not become durable meanwhile. Before
+    /// that, both buffers of the journal are filled as they will be: how far they have grown depends on how fast the committer was.
     fn hold(&self) {
+        // Nobody may wait for what is held.
+        let order = |number: u64| assert!(self.engine.submit(&order(MERCHANTS, number)).result.is_ok());
+        for buffer in 0..2 {
+            self.hold_with(|| order(buffer * 2 * MANY));
+            (1..=MANY + MANY / 4).for_each(|number| order(buffer * 2 * MANY + number));
+            self.store.faults().release(Half::Write);
+            let last = self.engine.journal().last();
+            self.engine.journal().wait_durable_blocking(last).expect("durable");
+        }
+        self.hold_with(|| order(4 * MANY));
+    }
+
+    fn hold_with(&self, submit: impl FnOnce()) {
         self.store.faults().hold(Half::Write);
-        submit(&self.engine, &order(MERCHANTS, 1));
+        submit();
         self.store.faults().wait_held(Half::Write);
     }
 
