@@ -11,6 +11,7 @@ use std::{
 use prost::Message as _;
 
 const PUBLIC: &[&str] = &[
+    "tplus/v1/approval_service.proto",
     "tplus/v1/clock_service.proto",
     "tplus/v1/dispute_service.proto",
     "tplus/v1/event_service.proto",

@@ -115,6 +115,18 @@ reasons! {
     CLOCK_BACKWARDS: FailedPrecondition,
     /// The instant or day that is asked for has not come.
     IN_THE_FUTURE: OutOfRange,
+    /// There is no such proposal, or it has ended more than 30 days ago.
+    PROPOSAL_NOT_FOUND: NotFound,
+    /// Nobody approved the proposal in time.
+    PROPOSAL_EXPIRED: FailedPrecondition,
+    /// The proposal was approved, rejected or withdrawn already.
+    PROPOSAL_CLOSED: FailedPrecondition,
+    /// As many proposals are open as may be; one has to end first.
+    TOO_MANY_PROPOSALS: FailedPrecondition,
+    /// What is proposed, or was, has been decided already, under its own request_id.
+    DECIDED_ALREADY: FailedPrecondition,
+    /// Nobody is asked who he is here, so nobody can tell a proposer from an approver.
+    IDENTITY_REQUIRED: FailedPrecondition,
     /// The position to watch from is no longer kept, or nothing has it yet.
     POSITION_NOT_KEPT: OutOfRange,
     /// The watcher took nothing for 30 seconds; it may go on from the position that is told.
@@ -139,6 +151,12 @@ reasons! {
     PERMISSION_MISSING: PermissionDenied,
     /// The caller may not touch this merchant, or not all of them.
     MERCHANT_OUT_OF_SCOPE: PermissionDenied,
+    /// Nobody may make this change alone: it has to be proposed, and approved by another.
+    APPROVAL_REQUIRED: PermissionDenied,
+    /// The caller has made this proposal, and it takes another one to approve it.
+    APPROVER_IS_PROPOSER: PermissionDenied,
+    /// The caller has not made this proposal, and cannot withdraw it.
+    NOT_THE_PROPOSER: PermissionDenied,
     /// The caller asks for more in a second than it may; wait as long as RetryInfo says.
     RATE_EXCEEDED: ResourceExhausted,
     /// The caller has as many calls under way as it may; wait as long as RetryInfo says.

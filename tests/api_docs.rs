@@ -27,13 +27,14 @@ use tplus::{
 
 const PACKAGE: &str = ".tplus.v1.";
 /// The order in which a newcomer wants to read.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "OrderService",
     "GuaranteeService",
     "MarginService",
     "DisputeService",
     "MerchantService",
     "PolicyService",
+    "ApprovalService",
     "EventService",
     "ClockService",
 ];

@@ -51,6 +51,24 @@ pub enum Denied {
         /// Who is asking.
         caller: String,
     },
+    /// Nobody may make this change alone.
+    #[error("{caller} may not do this alone: propose it, and have another approve it")]
+    Alone {
+        /// Who is asking.
+        caller: String,
+    },
+    /// He would approve what he has proposed himself.
+    #[error("{caller} has proposed this, and it takes another one to approve it")]
+    OwnProposal {
+        /// Who is asking.
+        caller: String,
+    },
+    /// He would withdraw what another has proposed.
+    #[error("{caller} has not proposed this, and cannot withdraw it")]
+    OthersProposal {
+        /// Who is asking.
+        caller: String,
+    },
     /// He asks for too much.
     #[error("{caller} asks for more than it may: {exceeded}")]
     Limited {
@@ -71,6 +89,9 @@ impl Denied {
             | Self::NoMethod { caller }
             | Self::OtherMerchant { caller, .. }
             | Self::AllMerchants { caller }
+            | Self::Alone { caller }
+            | Self::OwnProposal { caller }
+            | Self::OthersProposal { caller }
             | Self::Limited { caller, .. } => caller,
         }
     }

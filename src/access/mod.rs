@@ -38,7 +38,7 @@ pub use self::{
     limits::{Exceeded, UnderWay},
     peer::Peer,
     permission::{Permission, Permissions},
-    rules::{Algorithm, CallerRules, Identity, KeySource, Limits, Rules, TokenRules},
+    rules::{Algorithm, CallerRules, FourEyes, Identity, KeySource, Limits, Rules, TokenRules},
     scope::Scope,
     session::{Session, Standing},
     token::BadToken,
@@ -67,6 +67,7 @@ struct State {
     text: String,
     grants: Grants,
     tokens: Option<Arc<Tokens>>,
+    four_eyes: FourEyes,
 }
 
 /// Why rules do not hold.
@@ -188,6 +189,11 @@ impl Access {
         self.state.load().grants.get(identity).cloned()
     }
 
+    /// What nobody may do alone by the rules as they stand now.
+    fn four_eyes(&self) -> FourEyes {
+        self.state.load().four_eyes
+    }
+
     /// Whether tokens are believed by the same rules and keys as then.
     fn believes(&self, (tokens, changes): &Believing) -> bool {
         let now = self.state.load();
@@ -221,7 +227,7 @@ impl State {
             Some(kept) => Arc::clone(kept),
             None => Arc::new(Tokens::new(rules)),
         });
-        Ok(Self { text, grants, tokens })
+        Ok(Self { text, grants, tokens, four_eyes: rules.four_eyes })
     }
 
     fn refresh_keys(&self) -> Result<(), RulesError> {

@@ -92,6 +92,12 @@ permissions! {
     ],
     /// A policy is announced.
     WritePolicy = "policy.write": ["PolicyService/SetPolicy"],
+    /// A change is proposed for another to approve, or withdrawn by who has proposed it; it takes the permission for the change, too.
+    Propose = "propose": ["ApprovalService/ProposeChange", "ApprovalService/WithdrawProposal"],
+    /// What others have proposed is approved or rejected; it takes the permission for the change, too.
+    Approve = "approve": ["ApprovalService/ApproveProposal", "ApprovalService/RejectProposal"],
+    /// Proposals are looked up.
+    ReadProposals = "proposal.read": ["ApprovalService/GetProposal", "ApprovalService/ListProposals"],
     /// The engine's time is asked for.
     ReadClock = "clock.read": ["ClockService/GetClock"],
     /// A manual clock is moved.

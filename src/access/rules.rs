@@ -3,6 +3,7 @@
 use std::{collections::HashMap, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Permissions, Scope, limits::Budget};
+use crate::domain::{Change, Money};
 
 /// Whom the program takes somebody for, and how it knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +113,37 @@ impl std::fmt::Display for Algorithm {
     }
 }
 
+/// Which changes nobody may make alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FourEyes {
+    /// Deductions above this amount; none: every caller who may deduct does so alone.
+    pub deduct_over: Option<Money>,
+    /// Adjustments above this amount, in both directions; none: as with deductions.
+    pub adjust_over: Option<Money>,
+    /// Policies.
+    pub policy: bool,
+    /// How long a proposal may be approved.
+    pub expires_after: Duration,
+}
+
+impl Default for FourEyes {
+    fn default() -> Self {
+        Self { deduct_over: None, adjust_over: None, policy: false, expires_after: Duration::from_secs(72 * 3_600) }
+    }
+}
+
+impl FourEyes {
+    /// Whether it takes another one to approve a change.
+    pub fn are_needed(&self, change: &Change) -> bool {
+        let above = |limit: Option<Money>, amount| limit.is_some_and(|limit| amount > limit);
+        match change {
+            Change::Deduction(_, command) => above(self.deduct_over, command.amount),
+            Change::Adjustment(_, command) => above(self.adjust_over, command.amount),
+            Change::Policy(_) => self.policy,
+        }
+    }
+}
+
 /// Who may do what. Whoever is not named may do nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -119,6 +151,8 @@ pub struct Rules {
     pub callers: Vec<CallerRules>,
     /// Which tokens are believed; none, if there is nothing said.
     pub tokens: Option<TokenRules>,
+    /// What nobody may do alone.
+    pub four_eyes: FourEyes,
 }
 
 /// A caller as the rules have it, with what is left of its limits.

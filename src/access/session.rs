@@ -1,9 +1,12 @@
 //! A call that was admitted, and what it may still be refused for.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use super::{Access, Attempt, BadToken, Believing, Denied, Grant, Identity, Permission, Scope, UnderWay};
-use crate::clock::{Micros, OsTime, TimeSource as _};
+use super::{Access, Attempt, BadToken, Believing, Denied, FourEyes, Grant, Identity, Permission, Scope, UnderWay};
+use crate::{
+    clock::{Micros, OsTime, TimeSource as _},
+    domain::Change,
+};
 
 /// Who is asking, in a call that was admitted. The default is anybody, where nobody is asked who he is.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +85,39 @@ impl Session {
             return Ok(());
         };
         Err(admitted.refuse("", Denied::AllMerchants { caller: self.caller().to_owned() }))
+    }
+
+    /// Whether the caller has another permission than the one that the method needs.
+    ///
+    /// # Errors
+    /// [`Denied::NotPermitted`].
+    pub fn may(&self, needs: Permission) -> Result<(), Denied> {
+        match &self.0 {
+            Some(admitted) if !admitted.grant.may.contains(needs) => {
+                Err(self.refuse("", |caller| Denied::NotPermitted { caller, needs }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the rules as they stand now want another one to approve a change.
+    pub fn needs_approval(&self, change: &Change) -> bool {
+        self.four_eyes().are_needed(change)
+    }
+
+    /// How long what the caller proposes may be approved.
+    pub fn proposals_last(&self) -> Duration {
+        self.four_eyes().expires_after
+    }
+
+    fn four_eyes(&self) -> FourEyes {
+        self.0.as_ref().map_or_else(FourEyes::default, |admitted| admitted.access.four_eyes())
+    }
+
+    /// Writes down that the caller was refused something about a merchant (empty: about all), and answers why.
+    pub fn refuse(&self, merchant: &str, why: impl FnOnce(String) -> Denied) -> Denied {
+        let denied = why(self.caller().to_owned());
+        self.0.as_ref().map_or(denied.clone(), |admitted| admitted.refuse(merchant, denied))
     }
 
     /// Whether the call may be about any merchant, so that nobody has to look at them one by one.

@@ -102,6 +102,14 @@ calls! {
         set_policy: SetPolicyRequest -> SetPolicyResponse,
         evaluate_policy: EvaluatePolicyRequest -> EvaluatePolicyResponse,
     }
+    v1::approval_service_client::ApprovalServiceClient {
+        propose_change: ProposeChangeRequest -> ProposeChangeResponse,
+        approve_proposal: ApproveProposalRequest -> ApproveProposalResponse,
+        reject_proposal: RejectProposalRequest -> RejectProposalResponse,
+        withdraw_proposal: WithdrawProposalRequest -> WithdrawProposalResponse,
+        get_proposal: GetProposalRequest -> GetProposalResponse,
+        list_proposals: ListProposalsRequest -> ListProposalsResponse,
+    }
     v1::clock_service_client::ClockServiceClient {
         get_clock: GetClockRequest -> GetClockResponse,
         advance_clock: AdvanceClockRequest -> AdvanceClockResponse,

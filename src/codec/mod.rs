@@ -4,12 +4,16 @@ mod checkpoint;
 mod fact;
 mod fingerprint;
 mod policy;
+mod proposal;
 mod record;
 
 pub(crate) use checkpoint::{decode_merchant, decode_standing, encode_merchant, encode_standing};
 pub(crate) use fact::{decode_event, decode_fact, encode_event, is_order};
 pub use fingerprint::Fingerprint;
 pub(crate) use policy::{decode_policy, encode_policy};
+pub(crate) use proposal::{
+    decode_closing, decode_proposal, encode_approval, encode_closing, encode_proposal, keep_proposal, kept_proposal,
+};
 pub(crate) use record::{OrderRecord, WrittenFacts, WrittenOrder, next_fact, read_facts, read_order};
 
 use crate::{domain::Money, proto::journal as pb};

@@ -47,7 +47,7 @@ pub(crate) fn decode_policy(set: pb::PolicySet) -> Result<InForce, Malformed> {
     Ok(InForce { version: set.version, effective_at, policy, announcement: announcement.transpose()? })
 }
 
-fn encode_rules(policy: &Policy) -> pb::Policy {
+pub(super) fn encode_rules(policy: &Policy) -> pb::Policy {
     let tier = |tier: &Tier| pb::policy::Tier { above: tier.above.input_cents(), multiple: tier.multiple };
     let counts = match policy.counts {
         QuotaCounts::All => PbCounts::All,
@@ -82,7 +82,7 @@ fn encode_rules(policy: &Policy) -> pb::Policy {
     }
 }
 
-fn decode_rules(policy: pb::Policy) -> Result<Policy, Malformed> {
+pub(super) fn decode_rules(policy: pb::Policy) -> Result<Policy, Malformed> {
     let counts = match PbCounts::try_from(policy.quota_counts) {
         Ok(PbCounts::All) => QuotaCounts::All,
         Ok(PbCounts::Quick) => QuotaCounts::Quick,

@@ -258,6 +258,8 @@ pub(crate) struct WrittenFacts<'a> {
     pub(crate) merchant: &'a [u8],
     /// The facts, one behind the other: see [`next_fact`].
     pub(crate) facts: &'a [u8],
+    /// Somebody has approved what another had proposed.
+    pub(crate) approved: bool,
 }
 
 /// Takes a record with facts apart. None: it says something else, or is written in another way.
@@ -266,9 +268,13 @@ pub(crate) fn read_facts(record: &[u8]) -> Option<WrittenFacts<'_>> {
     let recorded_at = time(&mut record, 1)?;
     let caller = if record.key_if(message(2)) { record.bytes()? } else { &[] };
     std::str::from_utf8(caller).ok()?;
-    let mut facts = Fields(last(record, 3)?);
+    let mut facts = Fields(record.bytes_of(3)?);
+    let approved = !record.0.is_empty();
+    if approved {
+        last(record, 9)?;
+    }
     let merchant = facts.bytes_of(1)?;
-    Some(WrittenFacts { recorded_at, caller, merchant, facts: facts.0 })
+    Some(WrittenFacts { recorded_at, caller, merchant, facts: facts.0, approved })
 }
 
 /// Takes the next fact off. None: there is none, or what is there is none.
@@ -290,7 +296,8 @@ pub(crate) struct WrittenOrder<'a> {
 
 /// Reads the record of an order that stands alone, as [`OrderRecord`] writes it. None: it is another one, or is written in another way.
 pub(crate) fn read_order(record: &[u8]) -> Option<WrittenOrder<'_>> {
-    let WrittenFacts { merchant, mut facts, .. } = read_facts(record)?;
+    // No order has to be approved.
+    let WrittenFacts { merchant, mut facts, .. } = read_facts(record).filter(|written| !written.approved)?;
     let fact = next_fact(&mut facts).filter(|_| facts.is_empty())?;
     let merchant = Id::parse_bytes(merchant).ok()?;
     let (effective_at, order) = read_classified(fact)?;
@@ -434,7 +441,7 @@ mod tests {
                 let fact = encode_event(&Event { effective_at, fact: order.into() });
                 prop_assert_eq!(by_hand.fact(), fact.encode_to_vec());
                 let body = Body::Merchant(MerchantFacts { merchant_id: merchant, facts: vec![fact] });
-                let record = Record { recorded_at: recorded_at.micros(), caller, body: Some(body) };
+                let record = Record { recorded_at: recorded_at.micros(), caller, body: Some(body), approval: None };
                 prop_assert_eq!(by_hand.record(), record.encode_to_vec());
             }
         }

@@ -15,8 +15,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::value::{self, DAY, MINUTE};
-use crate::access::{
-    Algorithm, CallerRules, Identity, KeySource, Limits, Permission, Permissions, Rules, Scope, TokenRules,
+use crate::{
+    access::{
+        Algorithm, CallerRules, FourEyes, Identity, KeySource, Limits, Permission, Permissions, Rules, Scope,
+        TokenRules,
+    },
+    domain::{Money, Proposals},
 };
 
 /// Why an access file is refused: one sentence that begins with the key.
@@ -37,6 +41,7 @@ pub struct AccessFile {
     callers: Vec<Spanned<CallerEntry>>,
     limits: LimitsSection,
     tokens: Option<Spanned<TokensSection>>,
+    four_eyes: FourEyesSection,
 }
 
 type Text = Option<Spanned<String>>;
@@ -72,6 +77,15 @@ struct TokensSection {
     keys: Spanned<String>,
     refresh: Text,
     leeway: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FourEyesSection {
+    deduct_over: Text,
+    adjust_over: Text,
+    policy: bool,
+    expires_after: Text,
 }
 
 /// The role of this name is always there: it may do everything.
@@ -120,7 +134,7 @@ impl Reader<'_> {
             }
             callers.push(caller);
         }
-        Ok(Rules { callers, tokens })
+        Ok(Rules { callers, tokens, four_eyes: self.four_eyes(&file.four_eyes)? })
     }
 
     fn roles(
@@ -244,6 +258,27 @@ impl Reader<'_> {
         })
     }
 
+    fn four_eyes(&self, section: &FourEyesSection) -> Result<FourEyes, AccessError> {
+        let amount = |key: &str, given: &Text| {
+            let read = |text: &Spanned<String>| {
+                Money::parse(text.get_ref()).map_err(|invalid| self.refuse(key, text, invalid.to_string()))
+            };
+            given.as_ref().map(read).transpose()
+        };
+        let (expires, otherwise) = (&section.expires_after, FourEyes::default().expires_after);
+        let key = "four_eyes.expires_after";
+        let expires_after = expires.as_ref().map_or(Ok(otherwise), |given| {
+            let read = value::duration(given.get_ref(), MINUTE, Proposals::LONGEST);
+            read.map_err(|problem| self.refuse(key, given, problem))
+        })?;
+        Ok(FourEyes {
+            deduct_over: amount("four_eyes.deduct_over", &section.deduct_over)?,
+            adjust_over: amount("four_eyes.adjust_over", &section.adjust_over)?,
+            policy: section.policy,
+            expires_after,
+        })
+    }
+
     fn duration(&self, key: &str, given: &Text, default: Duration, min: Duration) -> Result<Duration, AccessError> {
         let Some(given) = given else { return Ok(default) };
         value::duration(given.get_ref(), min, DAY).map_err(|problem| self.refuse(key, given, problem))
@@ -305,6 +340,12 @@ concurrent = 10
 subject = "agent-7"
 roles = ["support", "checkout"]
 merchants = ["eu-*", "m-1"]
+
+[four_eyes]
+deduct_over = "500"
+adjust_over = "0.00"
+policy = true
+expires_after = "8h"
 "#;
 
     #[test]
@@ -319,13 +360,20 @@ merchants = ["eu-*", "m-1"]
         assert_eq!(ops.limits.concurrent.map(NonZeroU32::get), Some(10));
         assert_eq!(agent.identity.name(), "sub:agent-7");
         assert!(agent.may.contains(Permission::Deduct) && agent.merchants.contains("eu-3"));
+        let (dollars, hours) = (Money::from_dollars, Duration::from_secs(8 * 3_600));
+        let limits = (Some(dollars(500)), Some(dollars(0)));
+        assert_eq!((rules.four_eyes.deduct_over, rules.four_eyes.adjust_over), limits);
+        assert_eq!((rules.four_eyes.policy, rules.four_eyes.expires_after), (true, hours));
         let tokens = rules.tokens.unwrap();
         assert_eq!((tokens.refresh, tokens.leeway), (5 * MINUTE, Duration::from_secs(30)));
     }
 
     #[test]
     fn an_empty_file_permits_nobody_anything() {
-        assert_eq!(AccessFile::parse("").unwrap(), Rules { callers: Vec::new(), tokens: None });
+        assert_eq!(
+            AccessFile::parse("").unwrap(),
+            Rules { callers: Vec::new(), tokens: None, four_eyes: FourEyes::default() }
+        );
     }
 
     #[test]
@@ -351,6 +399,8 @@ merchants = ["eu-*", "m-1"]
             ("rate = 5000", "rate = 0", "callers[0].rate: 0 is outside 1 to 1000000000 (line 18)"),
             ("rate = 5000", "", "callers[0].burst: says nothing without a rate"),
             ("\"eu-*\"", "\"e*u\"", "callers[2].merchants: \"e*u\" is neither an id nor a prefix"),
+            ("\"500\"", "\"-5\"", "four_eyes.deduct_over: "),
+            ("\"8h\"", "\"31d\"", "four_eyes.expires_after: "),
             ("\"RS256\"", "\"HS256\"", "tokens.algorithms: \"HS256\" is not one of \"RS256\", "),
             ("[\"RS256\", \"ES256\"]", "[]", "tokens.algorithms: is empty"),
             ("\"tplus\"", "\"\"", "tokens.audience: is empty"),

@@ -17,6 +17,7 @@ mod margin;
 mod merchant;
 mod money;
 mod policy;
+mod proposal;
 mod quote;
 mod rejection;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use margin::{CleanRecord, DayQuota, Margin, NextMultiple, PendingOfDay};
 pub use merchant::{DayTotals, Deduction, Hold, Imbalance, Lasting, Lifetime, Merchant, Pending, Release, Stage};
 pub use money::{InvalidAmount, Money};
 pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
+pub use proposal::{Change, Closing, Proposal, ProposalState, ProposalVerdict, Proposals};
 pub use quote::{Obstacle, Quote};
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};

@@ -180,6 +180,39 @@ pub enum Rejection {
         /// The limit.
         limit: usize,
     },
+    /// Two have to be known by their names to approve what one has proposed.
+    #[error("nobody is asked who he is, so nobody can tell a proposer from an approver")]
+    IdentityRequired,
+    /// There is no such proposal, or it has ended long ago.
+    #[error("there is no such proposal")]
+    ProposalNotFound,
+    /// Who has proposed something cannot approve it.
+    #[error("it takes another one to approve a proposal than who has made it")]
+    OwnProposal,
+    /// Only who has proposed something can withdraw it.
+    #[error("a proposal is withdrawn by who has made it")]
+    NotYourProposal,
+    /// Nobody approved the proposal in time.
+    #[error("the proposal has expired at {expired_at}")]
+    ProposalExpired {
+        /// The last instant at which it might have been approved.
+        expired_at: Timestamp,
+    },
+    /// The proposal has ended already.
+    #[error("the proposal is {state} already")]
+    ProposalClosed {
+        /// How it stands.
+        state: super::ProposalState,
+    },
+    /// As many proposals are open as may be.
+    #[error("there are {limit} open proposals, which is the limit")]
+    TooManyProposals {
+        /// The limit.
+        limit: usize,
+    },
+    /// The change that is proposed was made already, without the proposal.
+    #[error("what is proposed has been decided already, under its own request_id")]
+    DecidedAlready,
     /// The clock is not moved by hand.
     #[error("the clock of this data directory is not manual")]
     ClockNotManual,

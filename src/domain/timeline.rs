@@ -172,7 +172,7 @@ impl Timeline {
 }
 
 /// Another policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetPolicy {
     /// Makes it known; unique over all policies.
     pub request_id: RequestId,

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::Engine;
 use crate::{
-    codec::{encode_merchant, encode_policy},
+    codec::{encode_merchant, encode_policy, keep_proposal},
     journal::{CheckpointWriter, JournalFault, StoreError},
     proto::journal::{CheckpointGlobals, CheckpointItem, checkpoint_item::Item},
 };
@@ -77,10 +77,14 @@ fn go_on(engine: &Engine) -> Result<(), CheckpointError> {
 fn globals(engine: &Engine) -> CheckpointGlobals {
     // None that is being announced just now may be missed: its record may lie before the place where replay will begin.
     let policies = engine.policies.settled();
+    let (proposals, proposal_lsn) = engine.proposals.kept();
     CheckpointGlobals {
         policies: policies.timeline.versions().map(encode_policy).collect(),
         policy_lsn: policies.lsn.get(),
         clock: engine.time.until().micros(),
+        proposals: proposals.after(0).map(keep_proposal).collect(),
+        latest_proposal: proposals.latest(),
+        proposal_lsn: proposal_lsn.get(),
     }
 }
 

@@ -9,6 +9,7 @@ mod ids;
 mod kept;
 mod orders;
 mod policies;
+mod proposals;
 mod read;
 mod recovery;
 mod replay;
@@ -34,6 +35,7 @@ pub use self::{
     checkpoint::{CheckpointError, Written},
     orders::{Classified, Manner, Order, Told},
     policies::{Announced, PolicyRequest},
+    proposals::{Made, ProposalAnswer, ProposalRequest, VerdictRequest},
     read::View,
     recovery::{OpenError, Recovered},
     room::Room,
@@ -45,6 +47,7 @@ use self::{
     deadlines::Deadlines,
     decided::Decided,
     policies::Book,
+    proposals::Proposed,
     scheduler::Signal,
     time::{Advance, Time},
 };
@@ -72,13 +75,14 @@ use crate::{
 /// order of decisions. A merchant changes only through facts that are in the journal, and the engine's state is at any time
 /// what recovery makes of them, but for day totals so old that no answer rests on them. No lock is held while waiting for the disk.
 ///
-/// Locks are taken in this order: gate of the manual clock, merchant (several: in the order of their shards), clock lease, announcement of a
+/// Locks are taken in this order: proposals, gate of the manual clock, merchant (several: in the order of their shards), clock lease, announcement of a
 /// policy, decided facts, journal buffer, deadlines.
 pub struct Engine {
     merchants: Merchants,
     decided: Decided,
     deadlines: Deadlines,
     policies: Book,
+    proposals: Proposed,
     time: Time,
     journal: Journal,
     permits: Arc<Semaphore>,

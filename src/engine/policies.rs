@@ -7,13 +7,13 @@ use arc_swap::ArcSwap;
 use super::{
     Engine, EngineError, Submitted, overloaded,
     submit::check_not_after,
-    time::{Given, append},
+    time::{Given, append_approved},
 };
 use crate::{
     codec::encode_policy,
     domain::{InForce, SetPolicy, Timeline, Timestamp},
     journal::{AppendError, Lsn},
-    proto::journal::record::Body,
+    proto::journal::{Approval, record::Body},
 };
 
 /// All policies, and the position of the last one's record.
@@ -125,12 +125,13 @@ impl Engine {
     /// See [`EngineError`]; a refusal by the rules is one of them.
     pub async fn set_policy(&self, request: &PolicyRequest) -> Result<Announced, EngineError> {
         let _permit = self.permit()?;
-        self.once_durable(self.announce(request)).await
+        self.once_durable(self.announce(request, None)).await
     }
 
-    fn announce(&self, request: &PolicyRequest) -> Submitted<Announced> {
+    /// Announces a policy in the name of who asks for it, or of who has approved what another had proposed.
+    pub(super) fn announce(&self, request: &PolicyRequest, approval: Option<&Approval>) -> Submitted<Announced> {
         let mut rests_on = Lsn::ZERO;
-        let result = self.try_announce(request, &mut rests_on);
+        let result = self.try_announce((request, approval), &mut rests_on);
         if result.as_ref().is_ok_and(|announced| !announced.replayed) {
             // Deadlines of warnings may have moved. Not under the lock that a command may wait for while it holds its merchant.
             self.reschedule();
@@ -139,7 +140,11 @@ impl Engine {
         Submitted { result, rests_on }
     }
 
-    fn try_announce(&self, request: &PolicyRequest, rests_on: &mut Lsn) -> Result<Announced, EngineError> {
+    fn try_announce(
+        &self,
+        (request, approval): (&PolicyRequest, Option<&Approval>),
+        rests_on: &mut Lsn,
+    ) -> Result<Announced, EngineError> {
         let _in_flight = self.time.in_flight();
         let _alone = self.policies.announcing();
         let before = self.policies.peek();
@@ -160,7 +165,7 @@ impl Engine {
                 continue;
             }
             let body = Body::PolicySet(encode_policy(&in_force));
-            let lsn = append(&self.journal, given.now, &request.caller, body)?;
+            let lsn = append_approved(&self.journal, given.now, (&request.caller, approval), body)?;
             let mut timeline = before.timeline.clone();
             timeline.push(in_force.clone());
             self.policies.current.store(Arc::new(Policies::new(timeline, lsn)));
@@ -197,7 +202,7 @@ mod tests {
     use crate::{
         clock::{self, Clock, EngineClock, ManualClock, TestTime},
         domain::{ClassifyOrder, Id, MerchantId, Money, Policy, Text},
-        engine::{Options, Request},
+        engine::{Options, Request, time::append},
         journal::MemoryStore,
     };
 

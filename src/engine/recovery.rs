@@ -12,14 +12,15 @@ use super::{
     decided::Decided,
     id_hasher,
     policies::{Book, Policies},
+    proposals::Proposed,
     replay::replay,
     scheduler,
     time::{Time, append},
 };
 use crate::{
     clock::{Clock, ClockError, Micros, Mode},
-    codec::{Malformed, decode_merchant, decode_policy, encode_policy},
-    domain::{InForce, Policy, Timeline, Timestamp},
+    codec::{Malformed, decode_merchant, decode_policy, encode_policy, kept_proposal},
+    domain::{InForce, Policy, Proposals, Timeline, Timestamp},
     journal::{
         self, AppendError, Journal, JournalFault, Lsn, Progress, RecoverError, Store, StoreError, Tail, VisitError,
     },
@@ -143,6 +144,7 @@ pub(super) struct State {
     pub(super) merchants: Merchants,
     pub(super) decided: Decided,
     policies: Option<Policies>,
+    pub(super) proposals: Proposed,
     /// The last record about a fact that had left memory: the archive has to know it.
     pub(super) last_archived: Lsn,
     /// The bound of the time that was given out.
@@ -156,6 +158,7 @@ impl State {
             merchants: DashMap::with_hasher_and_shard_amount(id_hasher(key), options.shards),
             decided: Decided::new(key, options.archive.clone()),
             policies: None,
+            proposals: Proposed::default(),
             last_archived: Lsn::ZERO,
             clock: None,
             replayed_bytes: 0,
@@ -203,6 +206,9 @@ impl State {
         for set in globals.policies {
             self.add_policy(decode_policy(set)?, lsn);
         }
+        let proposals = globals.proposals.into_iter().map(kept_proposal).collect::<Result<Vec<_>, _>>()?;
+        let proposals = Proposals::restored(globals.latest_proposal, proposals);
+        self.proposals = Proposed::new(proposals, Lsn::new(globals.proposal_lsn));
         self.clock = Some(Timestamp::from_micros(globals.clock));
         Ok(())
     }
@@ -251,6 +257,7 @@ impl State {
             decided: self.decided,
             deadlines: Deadlines::new(64, hasher),
             policies: Book::new(policies),
+            proposals: self.proposals,
             time,
             journal,
             permits: Arc::new(Semaphore::new(options.max_in_flight)),

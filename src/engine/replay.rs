@@ -187,11 +187,13 @@ impl State {
 
     fn replay_record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), Malformed> {
         let record = Record::decode(record).map_err(|error| Malformed(error.to_string()))?;
+        self.proposals.replay(lsn, &record)?;
         match record.body.ok_or_else(|| Malformed::missing("body"))? {
             Body::Merchant(facts) => self.replay_facts(lsn, facts)?,
             Body::PolicySet(set) => self.add_policy(decode_policy(set)?, lsn),
             Body::ClockLease(lease) => self.clock = Some(Timestamp::from_micros(lease.until)),
             Body::ClockAdvanced(advanced) => self.clock = Some(Timestamp::from_micros(advanced.to)),
+            Body::ProposalMade(_) | Body::ProposalClosed(_) => {}
         }
         Ok(())
     }

@@ -6,14 +6,14 @@ use prost::Message as _;
 
 use super::{Options, recovery::OpenError, recovery::State, replay::replay};
 use crate::{
-    codec::{encode_merchant, encode_policy},
+    codec::{encode_merchant, encode_policy, keep_proposal},
     journal::{Lsn, RecoverError, VisitError},
     proto::journal::DecidedFact,
 };
 
 /// The state behind the records that were read, in short.
 ///
-/// Two journals have the same hash if and only if they lead to the same merchants, the same policies, the same decided orders and requests with
+/// Two journals have the same hash if and only if they lead to the same merchants, the same policies and proposals, the same decided orders and requests with
 /// what became of them, and a manual clock that stands at the same time. Positions do not count, nor do leases of a clock that goes by itself: a
 /// journal that was restored has others. The ids of orders and requests are told apart by their fingerprints, so that the hashes of two
 /// directories can only be compared if these have the same key, as a restored one has.
@@ -42,6 +42,9 @@ pub fn state_hash(
     let mut hasher = Hasher(blake3::Hasher::new_derive_key("tplus state v1"));
     hasher.number(state.clock.filter(|_| manual_clock).map_or(0, |clock| clock.micros().cast_unsigned()));
     hasher.all(state.policies().map(|in_force| encode_policy(in_force).encode_to_vec()));
+    let (proposals, _) = state.proposals.kept();
+    hasher.number(proposals.latest());
+    hasher.all(proposals.after(0).map(|proposal| keep_proposal(proposal).encode_to_vec()));
     let mut ids: Vec<_> = state.merchants.iter().map(|cell| cell.key().clone()).collect();
     ids.sort_unstable();
     let merchant = |id| state.merchants.get(id).map(|cell| encode_merchant(id, &cell.merchant, Lsn::ZERO));

@@ -17,7 +17,7 @@ use crate::{
         decide,
     },
     journal::{AppendError, Lsn},
-    proto::journal::{self as pb, MerchantFacts, Record, record::Body},
+    proto::journal::{self as pb, Approval, MerchantFacts, Record, record::Body},
     trace,
 };
 
@@ -64,13 +64,22 @@ impl Engine {
     /// Decides on a command and puts what follows into the journal's buffer, in the order of decisions. The result must not
     /// leave before the journal is durable up to [`Submitted::rests_on`], be it an answer, a repeat or a refusal.
     pub fn submit<C: Command>(&self, request: &Request<C>) -> Submitted<Answer<C::Fact>> {
+        self.submit_approved(request, None)
+    }
+
+    /// The same for a command that its caller has approved and not proposed.
+    pub(super) fn submit_approved<C: Command>(
+        &self,
+        request: &Request<C>,
+        approval: Option<&Approval>,
+    ) -> Submitted<Answer<C::Fact>> {
         let mut rests_on = Lsn::ZERO;
         loop {
             let asked = match self.ask_archive(request) {
                 Ok(asked) => asked,
                 Err(error) => return Submitted { result: Err(error), rests_on },
             };
-            let result = match self.try_submit(request, asked, &mut rests_on) {
+            let result = match self.try_submit((request, approval), asked, &mut rests_on) {
                 Ok(answer) => Ok(answer),
                 Err(Interrupted::AskAgain) => continue,
                 Err(Interrupted::Failed(error)) => Err(error),
@@ -89,7 +98,7 @@ impl Engine {
 
     fn try_submit<C: Command>(
         &self,
-        request: &Request<C>,
+        (request, approval): (&Request<C>, Option<&Approval>),
         asked: Asked,
         rests_on: &mut Lsn,
     ) -> Result<Answer<C::Fact>, Interrupted> {
@@ -116,7 +125,7 @@ impl Engine {
         if request.validate_only {
             return Ok(answer);
         }
-        let (lsn, facts) = self.append(&request.merchant, &request.caller, now, &changes)?;
+        let (lsn, facts) = self.append(&request.merchant, (&request.caller, approval), now, &changes)?;
         let recorded = Recorded;
         *rests_on = lsn;
         let written = changes.events.iter().zip(&facts);
@@ -192,7 +201,7 @@ impl Engine {
             self.schedule(merchant, cell, &policies);
             return Ok(None);
         }
-        let (lsn, _) = self.append(merchant, "", now, &changes)?;
+        let (lsn, _) = self.append(merchant, ("", None), now, &changes)?;
         let recorded = Recorded;
         let facts = changes.events.len();
         self.commit(merchant, cell, changes, lsn, &policies);
@@ -222,13 +231,14 @@ impl Engine {
     fn append(
         &self,
         id: &MerchantId,
-        caller: &str,
+        (caller, approval): (&str, Option<&Approval>),
         now: Timestamp,
         changes: &Changes,
     ) -> Result<(Lsn, Vec<pb::Fact>), AppendError> {
         let facts = changes.events.iter().map(encode_event).collect();
         let body = Body::Merchant(MerchantFacts { merchant_id: id.as_str().into(), facts });
-        let record = Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body) };
+        let record =
+            Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body), approval: approval.cloned() };
         let lsn = self.journal.append(&record.encode_to_vec())?;
         let facts =
             if let Some(Body::Merchant(MerchantFacts { facts, .. })) = record.body { facts } else { Vec::new() };

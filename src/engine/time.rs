@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, Mode},
     domain::Timestamp,
     journal::{AppendError, Journal, Lsn},
-    proto::journal::{ClockAdvanced, ClockLease, Record, record::Body},
+    proto::journal::{Approval, ClockAdvanced, ClockLease, Record, record::Body},
 };
 
 /// How far ahead time is leased. After a crash engine time goes on at the end of the lease, so this is also how far it may run
@@ -172,6 +172,17 @@ pub(super) enum Advance {
 
 /// Appends a record that is about no merchant.
 pub(super) fn append(journal: &Journal, now: Timestamp, caller: &str, body: Body) -> Result<Lsn, AppendError> {
-    let record = Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body) };
+    append_approved(journal, now, (caller, None), body)
+}
+
+/// The same for one that its caller may have approved and not proposed.
+pub(super) fn append_approved(
+    journal: &Journal,
+    now: Timestamp,
+    (caller, approval): (&str, Option<&Approval>),
+    body: Body,
+) -> Result<Lsn, AppendError> {
+    let record =
+        Record { recorded_at: now.micros(), caller: caller.into(), body: Some(body), approval: approval.cloned() };
     journal.append(&record.encode_to_vec())
 }

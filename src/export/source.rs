@@ -114,7 +114,7 @@ impl<'a> Source<'a> {
                 self.newest = self.newest.max(Timestamp::from_micros(advanced.to));
                 Ok(())
             }
-            Some(Body::ClockLease(_)) => Ok(()),
+            Some(Body::ClockLease(_) | Body::ProposalMade(_) | Body::ProposalClosed(_)) => Ok(()),
             Some(Body::Merchant(_)) => Err(VisitError::new("facts that are written in another way")),
             None => Err(VisitError::new("a record that says nothing")),
         }

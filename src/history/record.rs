@@ -29,7 +29,7 @@ pub(super) enum Says<'a> {
 impl<'a> Read<'a> {
     /// Takes a record apart.
     pub(super) fn of(bytes: &'a [u8]) -> Result<Self, HistoryError> {
-        if let Some(WrittenFacts { recorded_at, caller, merchant, facts }) = read_facts(bytes) {
+        if let Some(WrittenFacts { recorded_at, caller, merchant, facts, .. }) = read_facts(bytes) {
             return Ok(Self { recorded_at, caller: text(caller)?, says: Says::Facts(text(merchant)?, facts) });
         }
         let record = Record::decode(bytes)?;
@@ -37,7 +37,9 @@ impl<'a> Read<'a> {
             // Facts were met above, in the one order of fields in which they are ever written.
             Body::Merchant(_) => return Err(Malformed("facts that are written in another way".to_owned()).into()),
             Body::PolicySet(set) => Says::Policy(Box::new(set)),
-            Body::ClockLease(_) | Body::ClockAdvanced(_) => Says::Nothing,
+            Body::ClockLease(_) | Body::ClockAdvanced(_) | Body::ProposalMade(_) | Body::ProposalClosed(_) => {
+                Says::Nothing
+            }
         };
         Ok(Read { recorded_at: Timestamp::from_micros(record.recorded_at), caller: "", says })
     }

@@ -12,12 +12,13 @@ use crate::{
     proto::{orders, v1},
 };
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "",
     orders::order_service_server::OrderServiceServer::<Services>::NAME,
     v1::guarantee_service_server::GuaranteeServiceServer::<Services>::NAME,
     v1::margin_service_server::MarginServiceServer::<Services>::NAME,
     v1::merchant_service_server::MerchantServiceServer::<Services>::NAME,
+    v1::approval_service_server::ApprovalServiceServer::<Services>::NAME,
     v1::dispute_service_server::DisputeServiceServer::<Services>::NAME,
     v1::policy_service_server::PolicyServiceServer::<Services>::NAME,
     v1::event_service_server::EventServiceServer::<Services>::NAME,

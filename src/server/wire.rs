@@ -70,6 +70,7 @@ pub(super) fn router(
         .add_service(service!(v1::guarantee_service_server::GuaranteeServiceServer))
         .add_service(service!(v1::margin_service_server::MarginServiceServer))
         .add_service(service!(v1::merchant_service_server::MerchantServiceServer))
+        .add_service(service!(v1::approval_service_server::ApprovalServiceServer))
         .add_service(service!(v1::dispute_service_server::DisputeServiceServer))
         .add_service(service!(v1::policy_service_server::PolicyServiceServer))
         .add_service(service!(v1::event_service_server::EventServiceServer))

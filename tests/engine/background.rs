@@ -145,7 +145,7 @@ fn repeat(store: &MemoryStore) -> Rig {
                 });
                 assert!(matches!(asked, None | Some(None)), "{asked:?}");
             }
-            Body::PolicySet(_) | Body::ClockLease(_) => {}
+            Body::PolicySet(_) | Body::ClockLease(_) | Body::ProposalMade(_) | Body::ProposalClosed(_) => {}
         }
     }
     again

@@ -16,6 +16,7 @@ mod durability;
 mod manual;
 mod overload;
 mod policy;
+mod proposals;
 mod rig;
 mod room;
 mod time;

@@ -130,7 +130,7 @@ pub(crate) fn id(merchant: &str) -> MerchantId {
     MerchantId::parse(merchant).expect("an id")
 }
 
-fn request<C>(merchant: &str, command: C) -> Request<C> {
+pub(crate) fn request<C>(merchant: &str, command: C) -> Request<C> {
     Request { merchant: id(merchant), command, caller: String::new(), validate_only: false, not_after: None }
 }
 

@@ -4,12 +4,13 @@ use super::{
     Ask, Asked,
     args::{Listed, Once},
     out::Out,
+    proposals::{Propose, propose},
     sheet::{self, Cell, Sheet, Table},
     words::{self, Word as _, done, word},
 };
 use crate::{
     cli::{Failure, target::Server},
-    proto::v1::{deduct_margin_request, deduction, *},
+    proto::v1::{deduct_margin_request, deduction, propose_change_request::Change, *},
 };
 
 /// What `tplus deduct` is told.
@@ -34,6 +35,8 @@ pub(in crate::cli) struct Deduct {
     note: String,
     #[command(flatten)]
     once: Once,
+    #[command(flatten)]
+    instead: Propose,
 }
 
 /// What a deduction is about.
@@ -64,6 +67,9 @@ impl Ask for Deduct {
             validate_only: terms.validate_only,
             not_after: terms.not_after,
         };
+        if self.instead.propose {
+            return propose(Change::DeductMargin(request), server, out).await;
+        }
         let answer = server.ask(&request).await?;
         out.answer::<DeductMarginRequest>(&answer, |sheet| {
             let (amount, whom) = (sheet::typed(&self.amount), self.to.word());

@@ -18,6 +18,7 @@ mod money;
 mod orders;
 mod out;
 mod policy;
+mod proposals;
 mod rpc;
 mod rules;
 mod sheet;
@@ -104,6 +105,9 @@ pub(super) enum Command {
     /// Show the rules, announce others, try others on the past.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// List what is proposed for another to approve; approve it, reject it, withdraw it.
+    #[command(subcommand)]
+    Proposal(proposals::Command),
     /// Show engine time, and move the manual clock.
     #[command(subcommand)]
     Clock(clock::Command),
@@ -140,4 +144,7 @@ macro_rules! delegate {
     };
 }
 
-delegate!(Orders, Guarantee, Quote, Money, History, Disputes, Appeal, Merchants, Merchant, Hold, Policy, Clock, Watch);
+delegate!(
+    Orders, Guarantee, Quote, Money, History, Disputes, Appeal, Merchants, Merchant, Hold, Policy, Proposal, Clock,
+    Watch
+);

@@ -4,13 +4,14 @@ use super::{
     Ask, Asked,
     args::{Once, time, wired},
     out::Out,
+    proposals::{Propose, propose},
     sheet::{self, Cell, Sheet, Table},
     words::{self, cycle, done, word},
 };
 use crate::{
     cli::{Failure, paint::Tone, target::Server},
     domain::Timestamp,
-    proto::v1::{adjust_balance_response::Effect, *},
+    proto::v1::{adjust_balance_response::Effect, propose_change_request::Change, *},
 };
 
 /// What `tplus margin` is told.
@@ -287,6 +288,8 @@ pub(in crate::cli) struct Adjustment {
     reference: String,
     #[command(flatten)]
     once: Once,
+    #[command(flatten)]
+    instead: Propose,
 }
 
 impl Adjustment {
@@ -302,17 +305,25 @@ impl Adjustment {
             validate_only: terms.validate_only,
             not_after: terms.not_after,
         };
+        if self.instead.propose {
+            return propose(Change::AdjustBalance(request), server, out).await;
+        }
         let answer = server.ask(&request).await?;
         out.answer::<AdjustBalanceRequest>(&answer, |sheet| {
             let way = if way == AdjustmentDirection::Credit { "credited" } else { "debited" };
             let amount = sheet::typed(&self.amount);
             sheet.title(&self.merchant, &format!("{amount} {way} {}", done(terms.validate_only, answer.replayed)));
-            match &answer.effect {
-                Some(Effect::Income(income)) => words::income(sheet, Some(income)),
-                Some(Effect::Charge(charge)) => words::charge(sheet, Some(charge)),
-                None => {}
-            }
+            effect(sheet, answer.effect.as_ref());
         })
+    }
+}
+
+/// Where a credit went, or a debit came from.
+pub(super) fn effect(sheet: &mut Sheet, effect: Option<&Effect>) {
+    match effect {
+        Some(Effect::Income(income)) => words::income(sheet, Some(income)),
+        Some(Effect::Charge(charge)) => words::charge(sheet, Some(charge)),
+        None => {}
     }
 }
 

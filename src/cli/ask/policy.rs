@@ -10,6 +10,7 @@ use super::{
     Ask, Asked,
     args::{Most, Once, time, wired},
     out::Out,
+    proposals::{Propose, propose},
     rules::toml,
     sheet::{self, Cell, Sheet, Table},
     words::done,
@@ -19,7 +20,7 @@ use crate::{
     config::PolicyFile,
     domain::Timestamp,
     grpc::convert,
-    proto::v1::*,
+    proto::v1::{propose_change_request::Change, *},
 };
 
 /// What `tplus policy show` is told.
@@ -91,6 +92,8 @@ pub(in crate::cli) struct Set {
     reason: String,
     #[command(flatten)]
     once: Once,
+    #[command(flatten)]
+    instead: Propose,
 }
 
 impl Ask for Set {
@@ -106,6 +109,9 @@ impl Ask for Set {
             validate_only: terms.validate_only,
             not_after: terms.not_after,
         };
+        if self.instead.propose {
+            return propose(Change::SetPolicy(request), server, out).await;
+        }
         let answer = server.ask(&request).await?;
         out.answer::<SetPolicyRequest>(&answer, |sheet| {
             let version = answer.policy.clone().unwrap_or_default();

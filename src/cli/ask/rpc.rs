@@ -120,6 +120,14 @@ calls! {
         "SetPolicy" set_policy(SetPolicyRequest) -> SetPolicyResponse;
         "EvaluatePolicy" evaluate_policy(EvaluatePolicyRequest) -> EvaluatePolicyResponse;
     }
+    "ApprovalService" by v1::approval_service_client::ApprovalServiceClient::<Connection> {
+        "ProposeChange" propose_change(ProposeChangeRequest) -> ProposeChangeResponse;
+        "ApproveProposal" approve_proposal(ApproveProposalRequest) -> ApproveProposalResponse;
+        "RejectProposal" reject_proposal(RejectProposalRequest) -> RejectProposalResponse;
+        "WithdrawProposal" withdraw_proposal(WithdrawProposalRequest) -> WithdrawProposalResponse;
+        "GetProposal" get_proposal(GetProposalRequest) -> GetProposalResponse;
+        "ListProposals" list_proposals(ListProposalsRequest) -> ListProposalsResponse [proposals: Proposal];
+    }
     "ClockService" by v1::clock_service_client::ClockServiceClient::<Connection> {
         "GetClock" get_clock(GetClockRequest) -> GetClockResponse;
         "AdvanceClock" advance_clock(AdvanceClockRequest) -> AdvanceClockResponse;

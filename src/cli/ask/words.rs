@@ -40,6 +40,7 @@ words! {
     FactClock: "FACT_CLOCK_",
     MerchantState: "MERCHANT_STATE_",
     OrderState: "ORDER_STATE_",
+    ProposalState: "PROPOSAL_STATE_",
     ReleaseState: "RELEASE_STATE_",
     WarningKind: "WARNING_KIND_",
 }

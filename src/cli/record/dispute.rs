@@ -31,7 +31,7 @@ pub(super) fn deducted(deducted: &MarginDeducted) -> Value {
     })
 }
 
-const fn reason(reason: DeductionReason) -> &'static str {
+pub(super) const fn reason(reason: DeductionReason) -> &'static str {
     match reason {
         DeductionReason::Fraud => "fraud",
         DeductionReason::LateDelivery => "late_delivery",
@@ -43,7 +43,7 @@ const fn reason(reason: DeductionReason) -> &'static str {
     }
 }
 
-const fn beneficiary(beneficiary: Beneficiary) -> &'static str {
+pub(super) const fn beneficiary(beneficiary: Beneficiary) -> &'static str {
     match beneficiary {
         Beneficiary::Buyer => "buyer",
         Beneficiary::Platform => "platform",

@@ -5,6 +5,7 @@ mod dispute;
 mod due;
 mod order;
 mod policy;
+mod proposal;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 use self::value::{instant, present};
 use crate::{
     domain::Timestamp,
-    proto::journal::{Fact, MerchantFacts, Record, fact::Kind, record::Body},
+    proto::journal::{Approval, Fact, MerchantFacts, Record, fact::Kind, record::Body},
 };
 
 /// Named values, in the order in which they are shown.
@@ -29,6 +30,9 @@ pub(super) fn line(lsn: u64, record: &Record) -> String {
     let mut line = format!("{lsn} {}", Timestamp::from_micros(record.recorded_at));
     if !record.caller.is_empty() {
         line += &format!(" caller={}", bare_or_quoted(&record.caller));
+    }
+    if let Some(Approval { proposal_id, proposed_by, .. }) = &record.approval {
+        line += &format!(" approved={proposal_id} proposed_by={}", bare_or_quoted(proposed_by));
     }
     match &record.body {
         Some(Body::Merchant(merchant)) => {
@@ -57,6 +61,9 @@ pub(super) fn json(lsn: u64, record: &Record) -> Value {
     put("recorded_at", instant(record.recorded_at).into());
     if !record.caller.is_empty() {
         put("caller", record.caller.as_str().into());
+    }
+    if let Some(approval) = &record.approval {
+        put("approval", proposal::approval(approval));
     }
     match &record.body {
         Some(Body::Merchant(merchant)) => {
@@ -122,6 +129,8 @@ fn global_fields(body: Option<&Body>) -> (&'static str, Fields) {
         Some(Body::PolicySet(set)) => ("policy_set", policy::set(set)),
         Some(Body::ClockLease(lease)) => ("clock_lease", json!({ "until": instant(lease.until) })),
         Some(Body::ClockAdvanced(advanced)) => ("clock_advanced", json!({ "to": instant(advanced.to) })),
+        Some(Body::ProposalMade(made)) => ("proposal_made", proposal::made(made)),
+        Some(Body::ProposalClosed(closed)) => ("proposal_closed", proposal::closed(closed)),
         Some(Body::Merchant(_)) | None => (UNKNOWN, json!({})),
     };
     (name, present(fields))

@@ -22,7 +22,7 @@ pub(super) fn set(set: &PolicySet) -> Value {
     })
 }
 
-fn rules(policy: &Policy) -> Value {
+pub(super) fn rules(policy: &Policy) -> Value {
     let tier = |tier: &Tier| json!({ "above": cents(tier.above), "multiple": tier.multiple });
     let minimum =
         |minimum: &CategoryMinimum| json!({ "category": minimum.category, "guarantee": cents(minimum.guarantee) });

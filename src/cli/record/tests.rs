@@ -50,7 +50,7 @@ fn settled() -> Fact {
 }
 
 fn record(body: Option<Body>) -> Record {
-    Record { recorded_at: NOON + 500_000, caller: String::new(), body }
+    Record { recorded_at: NOON + 500_000, caller: String::new(), body, approval: None }
 }
 
 fn of_merchant(facts: Vec<Fact>) -> Record {

@@ -109,7 +109,7 @@ pub(super) fn decode_resolved(fact: pb::AppealResolved) -> Result<AppealResolved
     })
 }
 
-const fn encode_reason(reason: DeductionReason) -> pb::DeductionReason {
+pub(in crate::codec) const fn encode_reason(reason: DeductionReason) -> pb::DeductionReason {
     match reason {
         DeductionReason::Fraud => pb::DeductionReason::Fraud,
         DeductionReason::LateDelivery => pb::DeductionReason::LateDelivery,
@@ -120,7 +120,7 @@ const fn encode_reason(reason: DeductionReason) -> pb::DeductionReason {
     }
 }
 
-fn decode_reason(reason: i32) -> Result<DeductionReason, Malformed> {
+pub(in crate::codec) fn decode_reason(reason: i32) -> Result<DeductionReason, Malformed> {
     match pb::DeductionReason::try_from(reason) {
         Ok(pb::DeductionReason::Fraud) => Ok(DeductionReason::Fraud),
         Ok(pb::DeductionReason::LateDelivery) => Ok(DeductionReason::LateDelivery),
@@ -132,14 +132,14 @@ fn decode_reason(reason: i32) -> Result<DeductionReason, Malformed> {
     }
 }
 
-const fn encode_beneficiary(beneficiary: Beneficiary) -> pb::Beneficiary {
+pub(in crate::codec) const fn encode_beneficiary(beneficiary: Beneficiary) -> pb::Beneficiary {
     match beneficiary {
         Beneficiary::Buyer => pb::Beneficiary::Buyer,
         Beneficiary::Platform => pb::Beneficiary::Platform,
     }
 }
 
-fn decode_beneficiary(beneficiary: i32) -> Result<Beneficiary, Malformed> {
+pub(in crate::codec) fn decode_beneficiary(beneficiary: i32) -> Result<Beneficiary, Malformed> {
     match pb::Beneficiary::try_from(beneficiary) {
         Ok(pb::Beneficiary::Buyer) => Ok(Beneficiary::Buyer),
         Ok(pb::Beneficiary::Platform) => Ok(Beneficiary::Platform),

@@ -6,6 +6,7 @@ mod due;
 mod order;
 mod standing;
 
+pub(super) use self::dispute::{decode_beneficiary, decode_reason, encode_beneficiary, encode_reason};
 pub(super) use self::order::{decode_cycle, decode_pending, encode_cycle, encode_pending};
 use prost::Message as _;
 

@@ -192,13 +192,13 @@ impl Command for FailWithdrawal {
 }
 
 /// An operator credits or debits the merchant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdjustBalance {
-    request_id: RequestId,
-    direction: Direction,
-    amount: Money,
-    reason: Text,
-    reference: Text,
+    pub(crate) request_id: RequestId,
+    pub(crate) direction: Direction,
+    pub(crate) amount: Money,
+    pub(crate) reason: Text,
+    pub(crate) reference: Text,
 }
 
 impl AdjustBalance {

@@ -7,14 +7,14 @@ use crate::domain::{
 };
 
 /// Money is taken for a violation or a dispute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeductMargin {
-    request_id: RequestId,
-    amount: Money,
-    reason: DeductionReason,
-    disputed: Disputed,
-    beneficiary: Beneficiary,
-    note: Text,
+    pub(crate) request_id: RequestId,
+    pub(crate) amount: Money,
+    pub(crate) reason: DeductionReason,
+    pub(crate) disputed: Disputed,
+    pub(crate) beneficiary: Beneficiary,
+    pub(crate) note: Text,
 }
 
 impl DeductMargin {

@@ -165,6 +165,7 @@ paged! {
     ListHoldsRequest { merchant_id, standing_only, newest_first }
     ListMerchantsRequest { state }
     ListPoliciesRequest {}
+    ListProposalsRequest { merchant_id, state }
 }
 
 #[cfg(test)]

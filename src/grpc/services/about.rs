@@ -2,7 +2,11 @@
 
 use tonic::{Request, Status};
 
-use crate::{access::Session, grpc::convert, proto::v1};
+use crate::{
+    access::Session,
+    grpc::convert,
+    proto::v1::{self, propose_change_request::Change},
+};
 
 /// Which merchants a request is about, by their ids as they were given.
 pub(super) enum About<'a> {
@@ -88,6 +92,27 @@ about! {
     ReverseOrderRequest,
     SetCategoriesRequest,
     WithdrawRequest => this About::One(&this.merchant_id)
+}
+
+// About nobody until it is clear whom the proposal is about, which the service asks.
+about! {
+    ApproveProposalRequest, GetProposalRequest, RejectProposalRequest, WithdrawProposalRequest => _this About::Nobody
+}
+
+about! {
+    ListProposalsRequest => this match this.merchant_id.as_str() {
+        "" => About::All,
+        merchant => About::One(merchant),
+    }
+}
+
+about! {
+    ProposeChangeRequest => this match &this.change {
+        Some(Change::DeductMargin(change)) => About::One(&change.merchant_id),
+        Some(Change::AdjustBalance(change)) => About::One(&change.merchant_id),
+        Some(Change::SetPolicy(_)) => About::All,
+        None => About::Nobody,
+    }
 }
 
 about! {

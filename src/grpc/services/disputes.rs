@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Services, admitted};
 use crate::{
+    domain::Change,
     grpc::convert,
     proto::v1::{
         DeductMarginRequest, DeductMarginResponse, GetAppealRequest, GetAppealResponse, GetDeductionRequest,
@@ -20,7 +21,7 @@ impl DisputeService for Services {
         request: Request<DeductMarginRequest>,
     ) -> Result<Response<DeductMarginResponse>, Status> {
         let (session, request) = admitted(request)?;
-        let answer = self.execute(&session, convert::deduct_margin(&request)?).await?;
+        let answer = self.execute_alone(&session, convert::deduct_margin(&request)?, Change::Deduction).await?;
         Ok(Response::new(convert::margin_deducted(&answer)))
     }
 

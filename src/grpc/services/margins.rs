@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Services, admitted};
 use crate::{
+    domain::Change,
     grpc::convert,
     proto::v1::{
         AdjustBalanceRequest, AdjustBalanceResponse, FailWithdrawalRequest, FailWithdrawalResponse,
@@ -52,7 +53,7 @@ impl MarginService for Services {
         request: Request<AdjustBalanceRequest>,
     ) -> Result<Response<AdjustBalanceResponse>, Status> {
         let (session, request) = admitted(request)?;
-        let answer = self.execute(&session, convert::adjust_balance(&request)?).await?;
+        let answer = self.execute_alone(&session, convert::adjust_balance(&request)?, Change::Adjustment).await?;
         Ok(Response::new(convert::balance_adjusted(&answer)))
     }
 

@@ -1,6 +1,7 @@
 //! The services: convert, execute, convert.
 
 mod about;
+mod approvals;
 mod chunks;
 mod clock;
 mod deciders;
@@ -22,8 +23,8 @@ use super::{
     reads::{Past, Sharing},
 };
 use crate::{
-    access::Session,
-    domain::{Command, Key, MerchantId},
+    access::{Denied, Session},
+    domain::{Change, Command, Key, MerchantId},
     engine::{self, Answer, Engine, View},
     trace,
 };
@@ -67,6 +68,21 @@ impl Services {
         answer.map_err(|error| convert::failed_about_thing(&merchant, thing.as_deref().unwrap_or_default(), error))
     }
 
+    /// The same for a change that it may take another one to approve. What was decided already is answered all the same.
+    async fn execute_alone<C: Command + Clone>(
+        &self,
+        session: &Session,
+        request: engine::Request<C>,
+        change: impl FnOnce(MerchantId, C) -> Change,
+    ) -> Result<Answer<C::Fact>, Status> {
+        let merchant = request.merchant.clone();
+        if request.validate_only || !session.needs_approval(&change(merchant.clone(), request.command.clone())) {
+            return self.execute(session, request).await;
+        }
+        let looked = self.execute(session, engine::Request { validate_only: true, ..request }).await?;
+        if looked.replayed { Ok(looked) } else { Err(alone(session, merchant.as_str())) }
+    }
+
     /// The history, and the engine that it follows.
     fn past(&self) -> Result<Past, Status> {
         let serving = self.slot.serving().map_err(convert::not_ready)?;
@@ -78,4 +94,9 @@ impl Services {
         let view = self.engine()?.view(merchant).await;
         view.map_err(|error| convert::failed_about(merchant, error))
     }
+}
+
+/// The caller may not do this alone, and it is written down that he wanted to.
+fn alone(session: &Session, merchant: &str) -> Status {
+    convert::denied(&session.refuse(merchant, |caller| Denied::Alone { caller }))
 }

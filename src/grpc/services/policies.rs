@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Services, admitted};
 use crate::{
-    domain::InForce,
+    domain::{Change, InForce},
     engine::PolicyRequest,
     grpc::convert::{self, Cursor},
     proto::v1::{
@@ -44,7 +44,12 @@ impl PolicyService for Services {
     async fn set_policy(&self, request: Request<SetPolicyRequest>) -> Result<Response<SetPolicyResponse>, Status> {
         let (session, request) = admitted(request)?;
         let request = PolicyRequest { caller: session.caller().to_owned(), ..convert::set_policy(&request)? };
+        let alone = request.validate_only || !session.needs_approval(&Change::Policy(request.set.clone()));
+        let request = PolicyRequest { validate_only: request.validate_only || !alone, ..request };
         let announced = self.engine()?.set_policy(&request).await.map_err(convert::failed)?;
+        if !alone && !announced.replayed {
+            return Err(super::alone(&session, ""));
+        }
         Ok(Response::new(convert::policy_announced(&announced)))
     }
 

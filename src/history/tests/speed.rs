@@ -28,7 +28,7 @@ const MERCHANTS: u64 = 50_000;
 fn records() -> Vec<Vec<u8>> {
     let policies = Timeline::new(InForce::first(Policy::default(), NOON));
     let body = Body::PolicySet(encode_policy(policies.latest()));
-    let first = Record { recorded_at: NOON.micros(), caller: String::new(), body: Some(body) };
+    let first = Record { recorded_at: NOON.micros(), caller: String::new(), body: Some(body), approval: None };
     let (mut records, mut merchants) = (vec![first.encode_to_vec()], HashMap::<u64, Merchant>::new());
     let (mut dice, mut now) = (Dice(1), NOON);
     for number in 0..ORDERS {
@@ -43,7 +43,12 @@ fn records() -> Vec<Vec<u8>> {
         events.iter().for_each(|event| merchant.apply(event));
         let facts = events.iter().map(encode_event).collect();
         let facts = MerchantFacts { merchant_id: format!("merchant-{of:06}"), facts };
-        let record = Record { recorded_at: now.micros(), caller: String::new(), body: Some(Body::Merchant(facts)) };
+        let record = Record {
+            recorded_at: now.micros(),
+            caller: String::new(),
+            body: Some(Body::Merchant(facts)),
+            approval: None,
+        };
         records.push(record.encode_to_vec());
     }
     records

@@ -98,7 +98,8 @@ impl World {
     }
 
     fn record(&mut self, caller: &str, body: Body) {
-        let record = Record { recorded_at: self.now.micros(), caller: caller.to_owned(), body: Some(body) };
+        let record =
+            Record { recorded_at: self.now.micros(), caller: caller.to_owned(), body: Some(body), approval: None };
         self.records.push(record.encode_to_vec());
     }
 

@@ -164,7 +164,7 @@ const fn appeal_state(standing: Standing, outcome: Option<AppealOutcome>) -> v1:
     }
 }
 
-const fn deduction_reason(reason: DeductionReason) -> v1::DeductionReason {
+pub(super) const fn deduction_reason(reason: DeductionReason) -> v1::DeductionReason {
     match reason {
         DeductionReason::Fraud => v1::DeductionReason::Fraud,
         DeductionReason::LateDelivery => v1::DeductionReason::LateDelivery,
@@ -175,7 +175,7 @@ const fn deduction_reason(reason: DeductionReason) -> v1::DeductionReason {
     }
 }
 
-const fn beneficiary(beneficiary: Beneficiary) -> v1::Beneficiary {
+pub(super) const fn beneficiary(beneficiary: Beneficiary) -> v1::Beneficiary {
     match beneficiary {
         Beneficiary::Buyer => v1::Beneficiary::Buyer,
         Beneficiary::Platform => v1::Beneficiary::Platform,

@@ -9,6 +9,7 @@ mod margin;
 mod merchant;
 mod order;
 mod policy;
+mod proposal;
 
 pub use account::{balance_adjusted, margin_paid, payment_returned, withdrawal_failed, withdrawn};
 pub use clock::{clock, clock_advanced};
@@ -25,6 +26,7 @@ pub use merchant::{
 };
 pub use order::{order_classified, order_result, order_reversed, ordinary_result};
 pub use policy::{evaluated, policies, policy, policy_announced, policy_version, rules};
+pub use proposal::{proposal, proposal_approved, proposal_made, proposal_rejected, proposal_withdrawn};
 
 use std::time::Duration;
 

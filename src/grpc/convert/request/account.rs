@@ -4,7 +4,7 @@ use tonic::Status;
 
 use super::{Fields, any_id};
 use crate::{
-    domain::{AdjustBalance, Direction, FailWithdrawal, PayMargin, ReturnPayment, Withdraw},
+    domain::{AdjustBalance, Direction, FailWithdrawal, MerchantId, PayMargin, ReturnPayment, Withdraw},
     engine,
     proto::v1::{
         AdjustBalanceRequest, AdjustmentDirection, FailWithdrawalRequest, PayMarginRequest, ReturnPaymentRequest,
@@ -82,6 +82,16 @@ pub fn fail_withdrawal(request: &FailWithdrawalRequest) -> Result<engine::Reques
 /// `INVALID_FIELD`, naming every bad field.
 pub fn adjust_balance(request: &AdjustBalanceRequest) -> Result<engine::Request<AdjustBalance>, Status> {
     let mut fields = Fields::default();
+    let (merchant, command) = adjustment(&mut fields, request);
+    let not_after = fields.instant("not_after", request.not_after.as_ref());
+    fields.request(merchant, command, request.validate_only, not_after)
+}
+
+/// The adjustment itself, and whose balance.
+pub(super) fn adjustment(
+    fields: &mut Fields,
+    request: &AdjustBalanceRequest,
+) -> (Option<MerchantId>, Option<AdjustBalance>) {
     let merchant = fields.id("merchant_id", &request.merchant_id);
     let direction = fields.choice("direction", request.direction, |direction| match direction {
         AdjustmentDirection::Unspecified => None,
@@ -92,11 +102,10 @@ pub fn adjust_balance(request: &AdjustBalanceRequest) -> Result<engine::Request<
     let reason = fields.written("reason", &request.reason);
     let reference = fields.text("reference", &request.reference);
     let request_id = fields.id("request_id", &request.request_id);
-    let not_after = fields.instant("not_after", request.not_after.as_ref());
     // A direction that is bad has been blamed; any stands in for it while the rest is judged.
     let direction = direction.unwrap_or(Direction::Credit);
     let judged = request_id.or_else(any_id).zip(amount);
     let command =
         judged.and_then(|(id, amount)| fields.judged(AdjustBalance::new(id, direction, amount, reason, reference)));
-    fields.request(merchant, command, request.validate_only, not_after)
+    (merchant, command)
 }

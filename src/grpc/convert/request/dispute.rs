@@ -4,7 +4,9 @@ use tonic::Status;
 
 use super::{Fields, any_id};
 use crate::{
-    domain::{AppealOutcome, Beneficiary, DeductMargin, DeductionReason, Disputed, OpenAppeal, ResolveAppeal},
+    domain::{
+        AppealOutcome, Beneficiary, DeductMargin, DeductionReason, Disputed, MerchantId, OpenAppeal, ResolveAppeal,
+    },
     engine,
     proto::v1::{self, DeductMarginRequest, OpenAppealRequest, ResolveAppealRequest, deduct_margin_request::Reference},
 };
@@ -15,10 +17,20 @@ use crate::{
 /// `INVALID_FIELD`, naming every bad field.
 pub fn deduct_margin(request: &DeductMarginRequest) -> Result<engine::Request<DeductMargin>, Status> {
     let mut fields = Fields::default();
+    let (merchant, command) = deduction(&mut fields, request);
+    let not_after = fields.instant("not_after", request.not_after.as_ref());
+    fields.request(merchant, command, request.validate_only, not_after)
+}
+
+/// The deduction itself, and from whom.
+pub(super) fn deduction(
+    fields: &mut Fields,
+    request: &DeductMarginRequest,
+) -> (Option<MerchantId>, Option<DeductMargin>) {
     let merchant = fields.id("merchant_id", &request.merchant_id);
     let amount = fields.amount("amount", &request.amount);
     let reason = fields.choice("reason", request.reason, deduction_reason);
-    let disputed = disputed(&mut fields, request.reference.as_ref());
+    let disputed = disputed(fields, request.reference.as_ref());
     let beneficiary = fields.choice("beneficiary", request.beneficiary, |who| match who {
         v1::Beneficiary::Unspecified => None,
         v1::Beneficiary::Buyer => Some(Beneficiary::Buyer),
@@ -26,7 +38,6 @@ pub fn deduct_margin(request: &DeductMarginRequest) -> Result<engine::Request<De
     });
     let note = fields.text("note", &request.note);
     let request_id = fields.id("request_id", &request.request_id);
-    let not_after = fields.instant("not_after", request.not_after.as_ref());
     // What is bad has been blamed; anything stands in for it while the amount is judged.
     let reason = reason.unwrap_or(DeductionReason::Other);
     let disputed = disputed.unwrap_or_else(|| Disputed::Dispute(note.clone()));
@@ -34,7 +45,7 @@ pub fn deduct_margin(request: &DeductMarginRequest) -> Result<engine::Request<De
     let judged = request_id.or_else(any_id).zip(amount);
     let command = judged
         .and_then(|(id, amount)| fields.judged(DeductMargin::new(id, amount, reason, disputed, beneficiary, note)));
-    fields.request(merchant, command, request.validate_only, not_after)
+    (merchant, command)
 }
 
 fn disputed(fields: &mut Fields, reference: Option<&Reference>) -> Option<Disputed> {

@@ -49,9 +49,16 @@ impl fmt::Display for Field {
 #[derive(Default)]
 pub(super) struct Fields {
     bad: Vec<(String, String)>,
+    /// What the names of fields begin with that are those of a message within the request.
+    within: &'static str,
 }
 
 impl Fields {
+    /// The fields from now on are those of a message within the request.
+    pub(super) const fn within(&mut self, message: &'static str) {
+        self.within = message;
+    }
+
     pub(super) fn id<Kind>(&mut self, field: impl Into<Field>, text: &str) -> Option<Id<Kind>> {
         let field = field.into();
         let text = self.present(field, Some(text).filter(|text| !text.is_empty()))?;
@@ -171,6 +178,7 @@ impl Fields {
     }
 
     pub(super) fn blame_named(&mut self, field: String, reason: impl fmt::Display) {
+        let field = if self.within.is_empty() { field } else { format!("{}.{field}", self.within) };
         // What is said first about a field comes from reading it; the rest may follow from that.
         if self.bad.iter().rev().take(MOST_KEPT).all(|(other, _)| *other != field) {
             self.bad.push((field, reason.to_string()));

@@ -8,6 +8,7 @@ mod history;
 mod import;
 mod order;
 mod policy;
+mod proposal;
 mod read;
 mod standing;
 
@@ -22,6 +23,7 @@ pub use history::{
 pub use import::import_merchant;
 pub use order::{classify_order, completed_order, instant, manner, reverse_order};
 pub use policy::{evaluate_policy, set_policy};
+pub use proposal::{Proposed, approve, named_proposal, proposals_wanted, propose, reject, withdraw_proposal};
 pub use read::{
     AsOf, advance_clock, batch_get_guarantees, get_cash_forecast, get_margin, get_merchant, get_policy, quote_guarantee,
 };

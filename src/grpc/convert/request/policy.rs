@@ -20,20 +20,27 @@ use crate::{
 /// `INVALID_FIELD`, naming every bad field.
 pub fn set_policy(request: &SetPolicyRequest) -> Result<PolicyRequest, Status> {
     let mut fields = Fields::default();
-    let policy = policy(&mut fields, request.policy.as_ref());
-    let effective_at = fields.instant("effective_at", request.effective_at.as_ref());
-    let expected_version = Some(request.expected_version).filter(|version| *version != 0);
-    let reason = fields.text("reason", &request.reason);
-    let request_id = fields.id("request_id", &request.request_id);
+    let set = announcement(&mut fields, request);
     let not_after = fields.instant("not_after", request.not_after.as_ref());
-    let read = request_id.zip(policy).map(|(request_id, policy)| PolicyRequest {
-        set: SetPolicy { request_id, policy, effective_at, expected_version, reason },
-        // Nobody is authenticated yet, so nobody is named.
+    let read = set.map(|set| PolicyRequest {
+        set,
+        // Who asks is known to the service.
         caller: String::new(),
         validate_only: request.validate_only,
         not_after,
     });
     fields.unless_bad(read)
+}
+
+/// The announcement itself.
+pub(super) fn announcement(fields: &mut Fields, request: &SetPolicyRequest) -> Option<SetPolicy> {
+    let policy = policy(fields, request.policy.as_ref());
+    let effective_at = fields.instant("effective_at", request.effective_at.as_ref());
+    let expected_version = Some(request.expected_version).filter(|version| *version != 0);
+    let reason = fields.text("reason", &request.reason);
+    let request_id = fields.id("request_id", &request.request_id);
+    let (request_id, policy) = request_id.zip(policy)?;
+    Some(SetPolicy { request_id, policy, effective_at, expected_version, reason })
 }
 
 /// A policy to be tried, and the merchants to try it on; none: on all.

@@ -33,6 +33,11 @@ pub fn denied(denied: &Denied) -> Status {
         Denied::AllMerchants { .. } => {
             status(reason::MERCHANT_OUT_OF_SCOPE, said, info(reason::MERCHANT_OUT_OF_SCOPE, []))
         }
+        Denied::Alone { .. } => status(reason::APPROVAL_REQUIRED, said, info(reason::APPROVAL_REQUIRED, [])),
+        Denied::OwnProposal { .. } => {
+            status(reason::APPROVER_IS_PROPOSER, said, info(reason::APPROVER_IS_PROPOSER, []))
+        }
+        Denied::OthersProposal { .. } => status(reason::NOT_THE_PROPOSER, said, info(reason::NOT_THE_PROPOSER, [])),
         Denied::Limited { exceeded, .. } => match exceeded {
             Exceeded::Rate { retry_after } => exhausted(reason::RATE_EXCEEDED, &said, *retry_after),
             // Waiting is of no use: so many never come at once.

@@ -20,7 +20,11 @@ pub use self::past::{
 };
 use self::rejected::rejected;
 pub use crate::reasons::{DOMAIN, REASONS, Reason, code_name, reason};
-use crate::{domain::MerchantId, engine::EngineError, grpc::NotReady};
+use crate::{
+    domain::{MerchantId, RequestId},
+    engine::EngineError,
+    grpc::NotReady,
+};
 
 /// What says the same as `RetryInfo` to clients that repeat calls by themselves as a service config tells them: milliseconds.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -115,6 +119,11 @@ fn explained(error: EngineError, about: About<'_>) -> Status {
         }
         EngineError::Unavailable { reason } => unavailable(info(reason::UNAVAILABLE, []), reason),
     }
+}
+
+/// No answer about a proposal: like [`failed`], and one that is not there is named.
+pub fn failed_about_proposal(proposal: &RequestId, error: EngineError) -> Status {
+    explained(error, About { merchant: "", thing: proposal.as_str() })
 }
 
 /// There is no such version of the policy.

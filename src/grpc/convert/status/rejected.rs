@@ -63,6 +63,9 @@ pub(super) fn rejected(rejection: &Rejection, about: &About<'_>) -> Status {
         Rejection::TooManyOrders { limit } => {
             field_to_blame(reason::TOO_MANY_ORDERS, "orders", message, [("limit", limit.to_string())])
         }
+        Rejection::ProposalNotFound => {
+            nowhere(reason::PROPOSAL_NOT_FOUND, ("tplus.v1.Proposal", about.thing, ""), message)
+        }
         other => policy_rejected(other, message),
     }
 }
@@ -82,6 +85,27 @@ fn policy_rejected(rejection: &Rejection, message: String) -> Status {
             let figures = [("latest", latest.to_string())];
             field_to_blame(reason::POLICY_CHANGED, "expected_version", message, figures)
         }
+        other => proposal_rejected(other, message),
+    }
+}
+
+/// Refusals of proposals, and of what shall become of them.
+fn proposal_rejected(rejection: &Rejection, message: String) -> Status {
+    match rejection {
+        Rejection::IdentityRequired => state_to_blame(reason::IDENTITY_REQUIRED, "access", message, []),
+        Rejection::OwnProposal => status(reason::APPROVER_IS_PROPOSER, message, info(reason::APPROVER_IS_PROPOSER, [])),
+        Rejection::NotYourProposal => status(reason::NOT_THE_PROPOSER, message, info(reason::NOT_THE_PROPOSER, [])),
+        Rejection::ProposalExpired { expired_at } => {
+            let figures = [("expired_at", expired_at.to_string())];
+            state_to_blame(reason::PROPOSAL_EXPIRED, "proposal_id", message, figures)
+        }
+        Rejection::ProposalClosed { state } => {
+            state_to_blame(reason::PROPOSAL_CLOSED, "proposal_id", message, [("state", state.to_string())])
+        }
+        Rejection::TooManyProposals { limit } => {
+            state_to_blame(reason::TOO_MANY_PROPOSALS, "change", message, [("limit", limit.to_string())])
+        }
+        Rejection::DecidedAlready => state_to_blame(reason::DECIDED_ALREADY, "change", message, []),
         other => state_rejected(other, message),
     }
 }

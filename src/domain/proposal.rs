@@ -1,0 +1,401 @@
+//! What one asks for and another has to approve.
+//!
+//! A proposal holds a change exactly as it was asked for. Approving it makes the change then, decided by the rules and the state of that instant; until
+//! then nothing has happened. Proposals are few and made by people, so all that are open are kept together, and those that have ended for a while.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{AdjustBalance, DeductMargin, MerchantId, Rejection, RequestId, SetPolicy, Text, Timestamp};
+
+/// What can be proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A deduction from a merchant.
+    Deduction(MerchantId, DeductMargin),
+    /// A correction of a merchant's balance by hand.
+    Adjustment(MerchantId, AdjustBalance),
+    /// Another policy.
+    Policy(SetPolicy),
+}
+
+impl Change {
+    /// The merchant that it is about; none: all of them.
+    pub const fn merchant(&self) -> Option<&MerchantId> {
+        match self {
+            Self::Deduction(merchant, _) | Self::Adjustment(merchant, _) => Some(merchant),
+            Self::Policy(_) => None,
+        }
+    }
+}
+
+/// A change that somebody has asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its place among all that there ever were, from 1.
+    pub number: u64,
+    /// The request that made it; unique over all proposals that are kept.
+    pub id: RequestId,
+    /// The change.
+    pub change: Change,
+    /// Who asked for it; never empty.
+    pub proposed_by: Arc<str>,
+    /// When.
+    pub proposed_at: Timestamp,
+    /// The last instant at which it may be approved.
+    pub expires_at: Timestamp,
+    /// How it ended, if somebody has ended it.
+    pub closing: Option<Closing>,
+}
+
+/// How a proposal ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// By whom; never empty.
+    pub by: Arc<str>,
+    /// How.
+    pub verdict: ProposalVerdict,
+    /// Why; may be empty, and always is if it was approved.
+    pub reason: Text,
+}
+
+/// What somebody made of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalVerdict {
+    /// The change was made.
+    Approved,
+    /// Somebody who might have approved it did not want it.
+    Rejected,
+    /// Who had proposed it did not want it any more.
+    Withdrawn,
+}
+
+/// How a proposal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalState {
+    /// It may be approved.
+    Open,
+    /// It can be approved no more: nobody did in time.
+    Expired,
+    /// Somebody has ended it.
+    Closed(ProposalVerdict),
+}
+
+impl std::fmt::Display for ProposalState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Expired => "expired",
+            Self::Closed(ProposalVerdict::Approved) => "approved",
+            Self::Closed(ProposalVerdict::Rejected) => "rejected",
+            Self::Closed(ProposalVerdict::Withdrawn) => "withdrawn",
+        })
+    }
+}
+
+impl Proposal {
+    /// How it stands at an instant.
+    pub fn state(&self, now: Timestamp) -> ProposalState {
+        match &self.closing {
+            Some(closing) => ProposalState::Closed(closing.verdict),
+            None if now > self.expires_at => ProposalState::Expired,
+            None => ProposalState::Open,
+        }
+    }
+
+    /// When it has ended or will have, whatever happens.
+    fn ends_at(&self) -> Timestamp {
+        self.closing.as_ref().map_or(self.expires_at, |closing| closing.at)
+    }
+
+    fn check_open(&self, now: Timestamp) -> Result<(), Rejection> {
+        match self.state(now) {
+            ProposalState::Open => Ok(()),
+            ProposalState::Expired => Err(Rejection::ProposalExpired { expired_at: self.expires_at }),
+            state @ ProposalState::Closed(_) => Err(Rejection::ProposalClosed { state }),
+        }
+    }
+}
+
+/// All proposals that are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proposals {
+    by_number: BTreeMap<u64, Proposal>,
+    numbers: BTreeMap<RequestId, u64>,
+    /// The number of the latest that there ever was.
+    latest: u64,
+}
+
+impl Proposals {
+    /// How many may be open at once.
+    pub const MOST_OPEN: usize = 1_000;
+    /// How many are kept at most; the first that have ended go first.
+    pub const MOST_KEPT: usize = 10_000;
+    /// How long they are kept after they have ended. What they brought about is remembered for ever, as everything is.
+    pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
+    /// How long a proposal may be open at most.
+    pub const LONGEST: Duration = Self::KEPT_FOR;
+
+    /// Proposals as they stood.
+    pub fn restored(latest: u64, proposals: impl IntoIterator<Item = Proposal>) -> Self {
+        let by_number: BTreeMap<_, _> = proposals.into_iter().map(|proposal| (proposal.number, proposal)).collect();
+        let numbers = by_number.values().map(|proposal| (proposal.id.clone(), proposal.number)).collect();
+        Self { by_number, numbers, latest }
+    }
+
+    /// The number of the latest that there ever was; 0: there was none.
+    pub const fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// Those behind a number, in the order in which they were made.
+    pub fn after(&self, number: u64) -> impl Iterator<Item = &Proposal> {
+        self.by_number.range(number.saturating_add(1)..).map(|(_, proposal)| proposal)
+    }
+
+    /// A proposal.
+    ///
+    /// # Errors
+    /// [`Rejection::ProposalNotFound`].
+    pub fn get(&self, id: &RequestId) -> Result<&Proposal, Rejection> {
+        let found = self.numbers.get(id).and_then(|number| self.by_number.get(number));
+        found.ok_or(Rejection::ProposalNotFound)
+    }
+
+    /// The first answer again, when the proposal is known.
+    ///
+    /// # Errors
+    /// [`Rejection::Conflict`] when the first one had other content, or was somebody else's.
+    pub fn recall(&self, id: &RequestId, change: &Change, by: &str) -> Result<Option<&Proposal>, Rejection> {
+        let Ok(known) = self.get(id) else { return Ok(None) };
+        let same = |field, holds| if holds { Ok(()) } else { Err(Rejection::Conflict { field }) };
+        same("change", known.change == *change)?;
+        same("proposed_by", *known.proposed_by == *by)?;
+        Ok(Some(known))
+    }
+
+    /// Decides on a proposal that is not known; `lasts` is how long it may be approved.
+    ///
+    /// # Errors
+    /// When nobody is known to ask, or too many are open.
+    pub fn propose(
+        &self,
+        (id, change): (&RequestId, &Change),
+        by: &str,
+        now: Timestamp,
+        lasts: Duration,
+    ) -> Result<Proposal, Rejection> {
+        check_known(by)?;
+        let open = self.by_number.values().filter(|proposal| proposal.state(now) == ProposalState::Open).count();
+        if open >= Self::MOST_OPEN {
+            return Err(Rejection::TooManyProposals { limit: Self::MOST_OPEN });
+        }
+        Ok(Proposal {
+            number: self.latest + 1,
+            id: id.clone(),
+            change: change.clone(),
+            proposed_by: by.into(),
+            proposed_at: now,
+            expires_at: now.after(lasts.min(Self::LONGEST)),
+            closing: None,
+        })
+    }
+
+    /// The proposal, if this one may approve it now, or it was approved already.
+    ///
+    /// # Errors
+    /// When there is none, it is his own, or it has ended otherwise.
+    pub fn to_approve(&self, id: &RequestId, by: &str, now: Timestamp) -> Result<&Proposal, Rejection> {
+        check_known(by)?;
+        let proposal = self.get(id)?;
+        if *proposal.proposed_by == *by {
+            return Err(Rejection::OwnProposal);
+        }
+        match proposal.state(now) {
+            ProposalState::Closed(ProposalVerdict::Approved) => Ok(proposal),
+            _ => proposal.check_open(now).map(|()| proposal),
+        }
+    }
+
+    /// Decides on the end of a proposal without the change. Answers whether it is known already.
+    ///
+    /// # Errors
+    /// When there is none, it is somebody else's to withdraw, or it has ended otherwise.
+    pub fn close(&self, id: &RequestId, closing: &Closing) -> Result<bool, Rejection> {
+        check_known(&closing.by)?;
+        let proposal = self.get(id)?;
+        if closing.verdict == ProposalVerdict::Withdrawn && proposal.proposed_by != closing.by {
+            return Err(Rejection::NotYourProposal);
+        }
+        let same = |known: &Closing| {
+            (&known.by, known.verdict, &known.reason) == (&closing.by, closing.verdict, &closing.reason)
+        };
+        if proposal.closing.as_ref().is_some_and(same) {
+            return Ok(true);
+        }
+        proposal.check_open(closing.at).map(|()| false)
+    }
+
+    /// Takes up a proposal that was made, and lets go of those that have ended long ago.
+    pub fn made(&mut self, proposal: Proposal) {
+        let now = proposal.proposed_at;
+        self.latest = proposal.number;
+        self.numbers.insert(proposal.id.clone(), proposal.number);
+        self.by_number.insert(proposal.number, proposal);
+        let ended: Vec<_> = self.by_number.values().filter(|old| old.ends_at().after(Self::KEPT_FOR) < now).collect();
+        let ended: Vec<u64> = ended.into_iter().map(|old| old.number).collect();
+        ended.into_iter().for_each(|number| self.forget(number));
+        if self.by_number.len() > Self::MOST_KEPT {
+            let ended = self.by_number.values().filter(|old| old.state(now) != ProposalState::Open);
+            let first = ended.min_by_key(|old| (old.ends_at(), old.number)).map(|old| old.number);
+            first.into_iter().for_each(|number| self.forget(number));
+        }
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Some(proposal) = self.by_number.remove(&number) {
+            self.numbers.remove(&proposal.id);
+        }
+    }
+
+    /// Takes down how a proposal ended. Answers whether there is one that was not ended yet.
+    pub fn closed(&mut self, id: &RequestId, closing: Closing) -> bool {
+        let proposal = self.numbers.get(id).and_then(|number| self.by_number.get_mut(number));
+        let Some(proposal) = proposal.filter(|proposal| proposal.closing.is_none()) else { return false };
+        proposal.closing = Some(closing);
+        true
+    }
+}
+
+/// Four eyes are those of two whose names are known.
+fn check_known(caller: &str) -> Result<(), Rejection> {
+    if caller.is_empty() { Err(Rejection::IdentityRequired) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Beneficiary, DeductionReason, Disputed, Id, Money};
+
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    fn start() -> Timestamp {
+        Timestamp::parse("2026-03-01T12:00:00Z").unwrap()
+    }
+
+    fn id(name: &str) -> RequestId {
+        Id::parse(name).unwrap()
+    }
+
+    fn deduction(dollars: u64) -> Change {
+        let disputed = Disputed::Dispute(Text::parse("d-1").unwrap());
+        let (reason, whom) = (DeductionReason::Fraud, Beneficiary::Buyer);
+        let amount = Money::from_dollars(dollars);
+        let command = DeductMargin::new(id("r"), amount, reason, disputed, whom, Text::default()).unwrap();
+        Change::Deduction(Id::parse("m").unwrap(), command)
+    }
+
+    fn with(proposals: &mut Proposals, name: &str, at: Timestamp) {
+        let made = proposals.propose((&id(name), &deduction(900)), "sub:ann", at, 3 * DAY).unwrap();
+        proposals.made(made);
+    }
+
+    fn closing(by: &str, verdict: ProposalVerdict, at: Timestamp) -> Closing {
+        Closing { at, by: by.into(), verdict, reason: Text::default() }
+    }
+
+    #[test]
+    fn another_may_approve_until_it_expires_and_the_proposer_never() {
+        let mut proposals = Proposals::default();
+        with(&mut proposals, "p", start());
+        let last = start().after(3 * DAY);
+        for now in [start(), last] {
+            assert_eq!(proposals.to_approve(&id("p"), "sub:bob", now).unwrap().id, id("p"));
+            assert_eq!(proposals.to_approve(&id("p"), "sub:ann", now), Err(Rejection::OwnProposal));
+            assert_eq!(proposals.to_approve(&id("p"), "", now), Err(Rejection::IdentityRequired));
+            assert_eq!(proposals.to_approve(&id("q"), "sub:bob", now), Err(Rejection::ProposalNotFound));
+        }
+        let late = last.after(Duration::from_micros(1));
+        let expired = Rejection::ProposalExpired { expired_at: last };
+        assert_eq!(proposals.to_approve(&id("p"), "sub:bob", late), Err(expired));
+        assert_eq!(proposals.get(&id("p")).unwrap().state(late), ProposalState::Expired);
+    }
+
+    #[test]
+    fn a_proposal_is_known_by_its_id_to_who_made_it() {
+        let mut proposals = Proposals::default();
+        with(&mut proposals, "p", start());
+        let known = proposals.recall(&id("p"), &deduction(900), "sub:ann").unwrap();
+        assert_eq!(known.unwrap().number, 1);
+        let other = |field| Err(Rejection::Conflict { field });
+        assert_eq!(proposals.recall(&id("p"), &deduction(901), "sub:ann"), other("change"));
+        assert_eq!(proposals.recall(&id("p"), &deduction(900), "sub:bob"), other("proposed_by"));
+        assert_eq!(proposals.recall(&id("q"), &deduction(900), "sub:bob"), Ok(None));
+    }
+
+    #[test]
+    fn it_ends_once() {
+        use ProposalVerdict::{Approved, Rejected, Withdrawn};
+        let now = start().after(DAY);
+        for (verdict, by) in [(Rejected, "sub:bob"), (Withdrawn, "sub:ann"), (Approved, "sub:bob")] {
+            let mut proposals = Proposals::default();
+            with(&mut proposals, "p", start());
+            let end = closing(by, verdict, now);
+            assert_eq!(proposals.close(&id("p"), &closing("sub:bob", Withdrawn, now)), Err(Rejection::NotYourProposal));
+            assert_eq!(proposals.close(&id("p"), &end), Ok(false));
+            assert!(proposals.closed(&id("p"), end.clone()));
+            assert!(!proposals.closed(&id("p"), end.clone()), "only once");
+            assert_eq!(proposals.close(&id("p"), &Closing { at: now.after(DAY), ..end }), Ok(true), "a repeat");
+            let state = ProposalState::Closed(verdict);
+            let no = Err(Rejection::ProposalClosed { state });
+            assert_eq!(proposals.close(&id("p"), &closing("sub:eve", Rejected, now)), no);
+            let approved = proposals.to_approve(&id("p"), "sub:eve", now).map(|_| ());
+            assert_eq!(approved.is_ok(), verdict == Approved, "an approval may be repeated");
+        }
+    }
+
+    #[test]
+    fn nobody_known_proposes_nothing_and_not_too_many_are_open() {
+        let mut proposals = Proposals::default();
+        let change = deduction(1);
+        let nobody = proposals.propose((&id("p"), &change), "", start(), DAY);
+        assert_eq!(nobody, Err(Rejection::IdentityRequired));
+        for n in 0..Proposals::MOST_OPEN {
+            with(&mut proposals, &format!("p{n}"), start());
+        }
+        let limit = Proposals::MOST_OPEN;
+        let propose = |at| proposals.propose((&id("p"), &change), "sub:ann", at, DAY);
+        assert_eq!(propose(start()), Err(Rejection::TooManyProposals { limit }));
+        assert!(propose(start().after(4 * DAY)).is_ok(), "they have expired by then");
+    }
+
+    #[test]
+    fn what_has_ended_is_let_go_of_after_a_while() {
+        let mut proposals = Proposals::default();
+        with(&mut proposals, "expires", start());
+        with(&mut proposals, "ends", start());
+        assert!(proposals.closed(&id("ends"), closing("sub:bob", ProposalVerdict::Rejected, start().after(DAY))));
+        with(&mut proposals, "b", start().after(31 * DAY));
+        assert!(proposals.get(&id("ends")).is_ok() && proposals.get(&id("expires")).is_ok());
+        with(&mut proposals, "c", start().after(32 * DAY));
+        assert!(proposals.get(&id("ends")).is_err() && proposals.get(&id("expires")).is_ok());
+        with(&mut proposals, "d", start().after(34 * DAY));
+        assert_eq!(proposals.after(0).map(|kept| kept.id.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
+        assert_eq!(proposals.after(4).map(|kept| kept.number).collect::<Vec<_>>(), [5]);
+        let restored = Proposals::restored(proposals.latest(), proposals.after(0).cloned().collect::<Vec<_>>());
+        assert_eq!(restored, proposals);
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        let mut proposals = Proposals::default();
+        for n in 0..=Proposals::MOST_KEPT {
+            let name = format!("p{n}");
+            with(&mut proposals, &name, start());
+            assert!(proposals.closed(&id(&name), closing("sub:bob", ProposalVerdict::Rejected, start())));
+        }
+        let kept: Vec<u64> = proposals.after(0).map(|kept| kept.number).collect();
+        assert_eq!((kept.len(), kept.first()), (Proposals::MOST_KEPT, Some(&2)));
+    }
+}
