@@ -13,7 +13,7 @@ use crate::{
     access::{Refused, audit_files},
     domain::Timestamp,
     journal::Lsn,
-    proto::journal::{Record, record::Body},
+    proto::journal::{Record, proposal_made::Change, record::Body},
 };
 
 /// What `tplus audit` is asked for.
@@ -116,6 +116,19 @@ fn tried(args: &Args, log: &Path) -> Result<Tried, Failure> {
     Ok(tried)
 }
 
+/// The merchant that a record is about, if it is about one.
+fn merchant(record: &Record) -> Option<&str> {
+    match &record.body {
+        Some(Body::Merchant(facts)) => Some(&facts.merchant_id),
+        Some(Body::ProposalMade(made)) => match &made.change {
+            Some(Change::Deduction(asked)) => Some(&asked.merchant_id),
+            Some(Change::Adjustment(asked)) => Some(&asked.merchant_id),
+            Some(Change::Policy(_)) | None => None,
+        },
+        _ => None,
+    }
+}
+
 impl Args {
     fn wants(&self, caller: &str, merchant: Option<&str>, at: Timestamp) -> bool {
         self.caller.as_deref().is_none_or(|wanted| wanted == caller)
@@ -126,22 +139,15 @@ impl Args {
 
     /// What the engine writes down for itself, that time goes on, nobody did.
     fn wants_record(&self, record: &Record, at: Timestamp) -> bool {
-        let merchant = match &record.body {
-            Some(Body::Merchant(facts)) => Some(facts.merchant_id.as_str()),
-            Some(Body::ClockLease(_)) | None => return false,
-            Some(_) => None,
-        };
-        self.wants(&record.caller, merchant, at)
+        let by_itself = matches!(record.body, Some(Body::ClockLease(_)) | None);
+        !by_itself && self.wants(&record.caller, merchant(record), at)
     }
 
     fn done(&self, lsn: u64, record: &Record) -> String {
         if self.output == Output::Text {
             return format!("done    {}", record::line(lsn, record));
         }
-        let merchant = match &record.body {
-            Some(Body::Merchant(facts)) => facts.merchant_id.as_str(),
-            _ => "",
-        };
+        let merchant = merchant(record).unwrap_or_default();
         let at = Timestamp::from_micros(record.recorded_at).to_string();
         let record: Value = record::json(lsn, record);
         let caller = record.get("caller").cloned().unwrap_or_else(|| "".into());
