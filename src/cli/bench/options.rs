@@ -2,14 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgMatches, FromArgMatches, ValueEnum, error::ErrorKind, parser::ValueSource, value_parser};
-use tonic::transport::Endpoint;
+use clap::{ValueEnum, value_parser};
 
+use super::running::Running;
 use crate::{
-    cli::{
-        Exit, Failure,
-        target::{self, Means},
-    },
+    cli::{Exit, Failure},
     clock::random_bytes,
     domain::Money,
 };
@@ -28,14 +25,6 @@ const BEHIND: u32 = 4_000_000;
 /// What `tplus bench` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The server to load; an https:// address is spoken to over TLS. Without one, this program starts one as a process of its own and ends it
-    /// afterwards; settings reach it through the environment (TPLUS_ENGINE_SHARDS and so on). TPLUS_SERVER is not looked at: no server
-    /// is loaded by mistake.
-    #[arg(long, value_name = "URL", value_parser = target::endpoint)]
-    pub(super) server: Option<Endpoint>,
-    /// The process of that server, when it runs on this machine: its CPU and memory are told then.
-    #[arg(long, value_name = "PID", requires = "server")]
-    pub(super) server_pid: Option<u32>,
     /// Where the server that is started keeps its data, which then stays; by default in a directory that is thrown away.
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub(super) data_dir: Option<PathBuf>,
@@ -120,44 +109,9 @@ pub(super) struct Options {
     /// Draw latencies and throughput; of several runs, the median one.
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
+    // Last, since its heading is that of whatever follows.
     #[command(flatten)]
-    pub(super) reach: Reach,
-}
-
-/// What it takes to connect to a server that runs.
-///
-/// On the command line it wants one that is named. What the environment says is for whoever asks a server, and nothing to one that this program
-/// starts itself: a shell that is set up for that can measure, too.
-#[derive(Debug)]
-pub(super) struct Reach(pub(super) Means);
-
-impl FromArgMatches for Reach {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let typed = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let ours = ["ca", "cert", "key", "token_file", "token_in_plaintext"];
-        match ours.iter().find(|name| typed(name)) {
-            Some(name) if !typed(&"server") => {
-                let flag = name.replace('_', "-");
-                let problem = format!("--{flag} is for a server that runs already: say which with --server\n");
-                Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, problem))
-            }
-            _ => Means::from_arg_matches(matches).map(Self),
-        }
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        Self::from_arg_matches(matches).map(|given| *self = given)
-    }
-}
-
-impl clap::Args for Reach {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        Means::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Means::augment_args_for_update(command)
-    }
+    pub(super) running: Running,
 }
 
 /// How orders are sent.

@@ -41,11 +41,8 @@ impl Target {
     /// The one that is asked for.
     pub(super) fn of(options: &Options) -> Result<Self, Failure> {
         let failed = |error| Failure::new(Exit::Failed, error).during("cannot make a data directory");
-        match &options.server {
-            Some(server) => {
-                let way = options.reach.0.way(server)?;
-                Ok(Self { way, pid: options.server_pid, data: None, started: None, _thrown_away: None })
-            }
+        match options.running.way()? {
+            Some((way, pid)) => Ok(Self { way, pid, data: None, started: None, _thrown_away: None }),
             None => match &options.data_dir {
                 Some(data) => Self::start(data),
                 None => Self::start_in(TempDir::with_prefix("tplus-bench-").map_err(failed)?),
