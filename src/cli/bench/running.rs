@@ -20,7 +20,7 @@ pub(super) struct Running(Option<(Endpoint, Named)>);
 struct Named {
     /// The server to load; an https:// address is spoken to over TLS. Without one, this program starts one as a process of its own and ends it
     /// afterwards; settings reach it through the environment (TPLUS_ENGINE_SHARDS and so on). TPLUS_SERVER is not looked at: no server
-    /// is loaded by mistake.
+    /// is loaded by mistake. The token of --token-file is read whenever a connection is made.
     #[arg(long, value_name = "URL", value_parser = target::endpoint)]
     server: Option<Endpoint>,
     /// The process of that server, when it runs on this machine: its CPU and memory are told then.
