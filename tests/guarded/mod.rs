@@ -130,6 +130,11 @@ fn every_client_measures_over_mutual_tls_what_it_may() {
     command.args(LITTLE).env("TPLUS_CA", server.path("ca.pem"));
     command.env("TPLUS_CERT", server.path("load.pem")).env("TPLUS_KEY", server.path("load.key"));
     is_right(command);
+    // Whom the system trusts is trusted, by the client that speaks without tonic too.
+    let mut command = tplus(&["bench", "--server", &server.address, "--orders", "2000"]);
+    command.args(LITTLE).args(WIRES[4]).env("SSL_CERT_FILE", server.path("ca.pem")).env_remove("SSL_CERT_DIR");
+    command.arg("--cert").arg(server.path("load.pem")).arg("--key").arg(server.path("load.key"));
+    is_right(command);
     let table = server.bench("ca.pem", "load", &["--chunk", "100"]).output().unwrap();
     assert!(String::from_utf8(table.stdout).unwrap().contains(" in flight on each, over TLS\n"));
 }
