@@ -37,3 +37,7 @@ instructions *args:
 # Beside what one would build instead: Redis with a script, PostgreSQL with functions. `just peers --rounds 3`.
 peers *args:
     benches/peers/run {{ args }}
+
+# What TLS, access rules, tokens, tracing and metrics cost, beside a server without them. `just guarded --rounds 5`.
+guarded *args:
+    benches/guarded/run {{ args }}

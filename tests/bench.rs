@@ -10,7 +10,12 @@
     reason = "a test may stop at once"
 )]
 
+mod guarded;
+#[path = "access/issuer.rs"]
+mod issuer;
 mod liar;
+#[path = "access/pki.rs"]
+mod pki;
 mod served;
 
 use std::{fs, process::Output};
@@ -142,7 +147,7 @@ fn every_lie_is_noticed() {
 fn nobody_and_nonsense_are_told() {
     let nobody = bench(&["--server", "http://127.0.0.1:9", "--no-setup"]);
     assert_eq!(nobody.status.code(), Some(1), "{}", said(&nobody));
-    for args in [&["--mode", "unary", "--chunk", "2"][..], &["--server", "http://nowhere"], &["--zipf", "-1"]] {
+    for args in [&["--mode", "unary", "--chunk", "2"][..], &["--server", "ftp://nowhere"], &["--zipf", "-1"]] {
         let output = bench(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
     }

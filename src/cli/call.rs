@@ -134,7 +134,11 @@ pub(super) async fn clock(server: &Server) -> Result<(Timestamp, ClockMode), Fai
         let clock = clock.await?;
         Ok((instant(clock.now, "time")?, clock.mode()))
     };
-    asked.await.map_err(|error: CallError| error.during(&format!("asking {} for its clock", server.address())))
+    asked.await.map_err(|error: CallError| {
+        let hint = (!error.is_an_answer()).then(|| error.hint());
+        let failure = error.during(&format!("asking {} for its clock", server.address()));
+        hint.into_iter().fold(failure, Failure::hint)
+    })
 }
 
 /// Makes a call until there is an answer or a refusal, or it was tried too often.

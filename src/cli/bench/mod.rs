@@ -19,6 +19,7 @@ mod pace;
 mod record;
 mod report;
 mod run;
+mod running;
 mod server;
 mod session;
 mod setup;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ValueEnum, value_parser};
 
+use super::running::Running;
 use crate::{
     cli::{Exit, Failure},
     clock::random_bytes,
@@ -24,13 +25,6 @@ const BEHIND: u32 = 4_000_000;
 /// What `tplus bench` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The server to load. Without one, this program starts one as a process of its own and ends it afterwards; settings reach it through
-    /// the environment (TPLUS_ENGINE_SHARDS and so on).
-    #[arg(long, value_name = "URL")]
-    pub(super) server: Option<http::Uri>,
-    /// The process of that server, when it runs on this machine: its CPU and memory are told then.
-    #[arg(long, value_name = "PID", requires = "server")]
-    pub(super) server_pid: Option<u32>,
     /// Where the server that is started keeps its data, which then stays; by default in a directory that is thrown away.
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub(super) data_dir: Option<PathBuf>,
@@ -115,6 +109,9 @@ pub(super) struct Options {
     /// Draw latencies and throughput; of several runs, the median one.
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
+    // Last, since its heading is that of whatever follows.
+    #[command(flatten)]
+    pub(super) running: Running,
 }
 
 /// How orders are sent.

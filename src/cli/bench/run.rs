@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::uri::Authority;
 use indicatif::ProgressBar;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -25,7 +24,7 @@ use super::{
     usage::{Process, own_cpu},
     wire::{Line, Prepared, WireError, pace},
 };
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, target::Way};
 
 /// How often throughput is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -100,7 +99,7 @@ impl Snapshot {
 
 /// What all threads of a run share.
 struct Common {
-    authority: Authority,
+    way: Way,
     plan: Plan,
     load: Arc<Load>,
     expected: Arc<Expected>,
@@ -120,7 +119,7 @@ pub(super) async fn run(
     run: u32,
 ) -> Result<Outcome, Failure> {
     let common = Arc::new(Common {
-        authority: target.authority().clone(),
+        way: target.way().clone(),
         plan: plan.clone(),
         load: Arc::clone(load),
         expected: Arc::clone(expected),
@@ -265,7 +264,7 @@ async fn send(
     let plan = &common.plan;
     let (mut lines, mut prepared) = (vec![], Prepared::default());
     for connection in (thread..plan.connections).step_by(plan.threads as usize) {
-        let opened = Line::open(&common.authority, plan, &common.load, common.run, connection).await;
+        let opened = Line::open(&common.way, plan, &common.load, common.run, connection).await;
         let (line, with) = opened.map_err(unsent)?;
         prepared = Prepared { orders: prepared.orders + with.orders, bytes: prepared.bytes + with.bytes };
         lines.push((connection, line));

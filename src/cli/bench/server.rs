@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use http::uri::Authority;
 use tempfile::TempDir;
+use tonic::transport::Endpoint;
 
 use super::{
     options::Options,
@@ -18,6 +18,7 @@ use super::{
 use crate::cli::{
     Exit, Failure,
     started::{Started, program},
+    target::Way,
 };
 
 /// How long metrics may take.
@@ -28,7 +29,7 @@ const JOURNAL_BYTES: &str = "tplus_journal_batch_bytes_sum ";
 /// A server under load.
 #[derive(Debug)]
 pub(super) struct Target {
-    authority: Authority,
+    way: Way,
     pid: Option<u32>,
     data: Option<PathBuf>,
     // Before the directory that it serves.
@@ -40,22 +41,13 @@ impl Target {
     /// The one that is asked for.
     pub(super) fn of(options: &Options) -> Result<Self, Failure> {
         let failed = |error| Failure::new(Exit::Failed, error).during("cannot make a data directory");
-        match &options.server {
-            Some(uri) => Self::running(uri, options.server_pid),
+        match options.running.way()? {
+            Some((way, pid)) => Ok(Self { way, pid, data: None, started: None, _thrown_away: None }),
             None => match &options.data_dir {
                 Some(data) => Self::start(data),
                 None => Self::start_in(TempDir::with_prefix("tplus-bench-").map_err(failed)?),
             },
         }
-    }
-
-    fn running(uri: &http::Uri, pid: Option<u32>) -> Result<Self, Failure> {
-        let usable = uri.scheme_str().is_none_or(|scheme| scheme == "http");
-        let authority = uri.authority().filter(|authority| usable && authority.port().is_some()).cloned();
-        let authority = authority.ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("--server {uri} is no address such as http://127.0.0.1:50051"))
-        })?;
-        Ok(Self { authority, pid, data: None, started: None, _thrown_away: None })
     }
 
     /// Starts one that serves on this directory.
@@ -79,8 +71,9 @@ impl Target {
     fn spawn(command: Command, thrown_away: Option<TempDir>, data: Option<PathBuf>) -> Result<Self, Failure> {
         // It is asked to end by itself where its data stays.
         let started = Started::spawn(command, thrown_away.is_none())?;
+        let endpoint = Endpoint::from_shared(format!("http://{}", started.authority()));
         Ok(Self {
-            authority: started.authority().clone(),
+            way: Way::plain(endpoint.map_err(|error| Failure::new(Exit::Failed, error))?),
             pid: Some(started.pid()),
             data,
             started: Some(started),
@@ -88,9 +81,9 @@ impl Target {
         })
     }
 
-    /// Where it listens.
-    pub(super) const fn authority(&self) -> &Authority {
-        &self.authority
+    /// How it is reached.
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Whether nobody else uses it.

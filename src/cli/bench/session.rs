@@ -15,7 +15,7 @@ use super::{
     server::Target,
     setup,
 };
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, target::Way};
 
 /// What the kernel calls a file system that is memory.
 const TMPFS: i64 = 0x0102_1994;
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
             .target
             .data()
             .map_or_else(String::new, |data| format!("\ndata in {}{}", data.display(), warning(data)));
-        format!("{}\n{who}{data}", heading(self.plan))
+        format!("{}{}\n{who}{data}", heading(self.plan), guarded(self.target.way()))
     }
 
     /// Once more; what is wrong with its answers comes beside the figures.
@@ -91,6 +91,16 @@ impl<'a> Session<'a> {
         }
         let unexpected = outcome.tally.refused.iter().find(|(reason, _)| !reason.eq_ignore_ascii_case("OVERLOADED"));
         unexpected.map(|(reason, orders)| Failure::new(Exit::Failed, format!("{orders} orders were refused: {reason}")))
+    }
+}
+
+/// What stands between the load and the server, as far as it is seen from this side.
+const fn guarded(way: &Way) -> &'static str {
+    match way.guards() {
+        (false, false) => "",
+        (true, false) => ", over TLS",
+        (false, true) => ", with a token",
+        (true, true) => ", over TLS, with a token",
     }
 }
 

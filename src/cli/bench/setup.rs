@@ -11,7 +11,6 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use indicatif::ProgressBar;
 use tokio::{task::JoinSet, time::sleep};
-use tonic::transport::Endpoint;
 
 use super::{
     check::Expected,
@@ -25,7 +24,6 @@ use crate::{
     cli::{
         Exit, Failure,
         call::{self, TRIES, patiently},
-        target::Server,
     },
     proto::v1::{ClockMode, GetPolicyRequest, QuotaBasis, QuotaCounts, policy_service_client::PolicyServiceClient},
 };
@@ -48,8 +46,7 @@ pub(super) async fn expected(options: &Options, plan: &Plan, target: &Target) ->
 
 /// As above, of a server that was just started.
 pub(super) async fn of_server(plan: &Plan, target: &Target) -> Result<Expected, Failure> {
-    let server = Endpoint::from_shared(format!("http://{}", target.authority()));
-    let server = Server::at(&server.map_err(|error| Failure::new(Exit::Failed, error))?);
+    let server = target.way().server();
     let (now, mode) = call::clock(&server).await?;
     let asked = Instant::now();
     let policy = patiently(TRIES, || {
@@ -79,7 +76,7 @@ pub(super) async fn guarantees(target: &Target, merchants: Merchants) -> Result<
     let next = Arc::new(AtomicU32::new(0));
     let mut calls = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let link = Link::connect(target.authority(), Path::ModifyGuarantee).await.map_err(failed)?;
+        let link = Link::connect(target.way(), Path::ModifyGuarantee).await.map_err(failed)?;
         for _ in 0..IN_FLIGHT {
             calls.spawn(put_up(link.clone(), merchants, Arc::clone(&next), progress.clone()));
         }

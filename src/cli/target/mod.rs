@@ -2,6 +2,7 @@
 
 mod file;
 mod token;
+mod way;
 
 use std::{
     net::IpAddr,
@@ -11,15 +12,22 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::HeaderValue;
 use tonic::{
     body::Body,
     codegen::StdError,
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, Endpoint},
 };
 use tower::Service;
 
-pub(super) use self::token::TokenError;
-use self::token::TokenFile;
+use self::{
+    file::{Files, unusable_for_tls},
+    token::TokenFile,
+};
+pub(super) use self::{
+    token::TokenError,
+    way::{Socket, Way, WayError},
+};
 use super::{Exit, Failure};
 
 /// Where a server is if nothing else is said: where it serves if nothing else is said.
@@ -32,6 +40,14 @@ pub(super) struct Target {
     /// The server; an https:// address is asked over TLS.
     #[arg(long, value_name = "URL", env = "TPLUS_SERVER", default_value = DEFAULT, value_parser = endpoint, hide_env_values = true)]
     server: Endpoint,
+    #[command(flatten)]
+    means: Means,
+}
+
+/// What a connection takes beside an address.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct Means {
     /// Trust the certificates in this PEM file instead of those that the system trusts.
     #[arg(long, value_name = "FILE", env = "TPLUS_CA", value_parser = path, hide_env_values = true)]
     ca: Option<PathBuf>,
@@ -62,67 +78,72 @@ impl Target {
     /// # Errors
     /// [`Exit::Usage`] for what does not go together, [`Exit::Failed`] for a file that cannot be used.
     pub(super) fn server(&self) -> Result<Server, Failure> {
-        let token = given(self.token_file.as_deref()).map(|file| self.token(file)).transpose()?;
-        let endpoint = match self.tls()? {
-            Some(tls) => self.server.clone().tls_config(tls).map_err(|error| {
-                Failure::new(Exit::Failed, error).during("the certificates or the key cannot be used for TLS")
-            })?,
-            None => self.server.clone(),
-        };
-        let connection = Connection { channel: endpoint.connect_lazy(), token: token.map(Arc::new) };
-        Ok(Server { address: address(&self.server), connection })
+        let token = self.means.token(&self.server)?;
+        let files = self.means.files(&self.server)?;
+        Ok(Way::new(with_tls(&self.server, files.as_ref())?, None, token).server())
+    }
+}
+
+impl Means {
+    /// The way to this server, for those who hold connections of their own.
+    ///
+    /// # Errors
+    /// As those of [`Target::server`].
+    pub(super) fn way(&self, server: &Endpoint) -> Result<Way, Failure> {
+        let token = self.token(server)?;
+        let files = self.files(server)?;
+        let endpoint = with_tls(server, files.as_ref())?;
+        let tls = files.map(Files::for_sockets).transpose()?;
+        Ok(Way::new(endpoint, tls.map(Arc::new), token))
     }
 
-    fn is_tls(&self) -> bool {
-        self.server.uri().scheme_str() == Some("https")
-    }
-
-    fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+    /// What TLS is made of, where it is spoken.
+    fn files(&self, server: &Endpoint) -> Result<Option<Files>, Failure> {
         let (ca, cert, key) = (given(self.ca.as_deref()), given(self.cert.as_deref()), given(self.key.as_deref()));
-        if !self.is_tls() {
-            let names = [("--ca", ca), ("--cert", cert), ("--key", key)];
-            return match names.into_iter().find(|(_, file)| file.is_some()) {
-                Some((name, _)) => {
-                    let problem = format!("{name} is for TLS, and {} is no https:// address", address(&self.server));
-                    Err(Failure::new(Exit::Usage, problem))
-                }
-                None => Ok(None),
-            };
+        if is_tls(server) {
+            return Files::read(ca, cert, key).map(Some);
         }
-        let tls = ClientTlsConfig::new();
-        let tls = match ca {
-            Some(ca) => tls.ca_certificate(file::certificates("--ca", ca)?),
-            None => tls.with_native_roots(),
-        };
-        match (cert, key) {
-            (Some(cert), Some(key)) => Ok(Some(tls.identity(file::identity(cert, key)?))),
-            (None, None) => Ok(Some(tls)),
-            _ => Err(Failure::new(Exit::Usage, "--cert and --key go together: one of them is missing")),
+        let names = [("--ca", ca), ("--cert", cert), ("--key", key)];
+        match names.into_iter().find(|(_, file)| file.is_some()) {
+            Some((name, _)) => {
+                let problem = format!("{name} is for TLS, and {} is no https:// address", address(server));
+                Err(Failure::new(Exit::Usage, problem))
+            }
+            None => Ok(None),
         }
     }
 
-    fn token(&self, file: &Path) -> Result<TokenFile, Failure> {
-        let local = match self.server.uri().host() {
+    fn token(&self, server: &Endpoint) -> Result<Option<Arc<TokenFile>>, Failure> {
+        let Some(file) = given(self.token_file.as_deref()) else { return Ok(None) };
+        let local = match server.uri().host() {
             Some("localhost") => true,
             Some(host) => host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
             None => false,
         };
-        if !self.is_tls() && !local && !self.token_in_plaintext {
-            let problem = format!("a token would be sent to {} in plaintext", address(&self.server));
+        if !is_tls(server) && !local && !self.token_in_plaintext {
+            let problem = format!("a token would be sent to {} in plaintext", address(server));
             return Err(Failure::new(Exit::Usage, problem).hint("use an https:// address, or say --token-in-plaintext"));
         }
         let token = TokenFile::new(file.to_owned());
         // Better said now than by the first call.
         token.bearer().map_err(|error| Failure::new(Exit::Failed, error))?;
-        Ok(token)
+        Ok(Some(Arc::new(token)))
     }
+}
+
+fn is_tls(server: &Endpoint) -> bool {
+    server.uri().scheme_str() == Some("https")
+}
+
+fn with_tls(server: &Endpoint, files: Option<&Files>) -> Result<Endpoint, Failure> {
+    let server = server.clone();
+    files.map_or(Ok(server.clone()), |files| server.tls_config(files.for_channels()).map_err(unusable_for_tls))
 }
 
 impl Server {
     /// One at this address, without TLS.
     pub(super) fn at(endpoint: &Endpoint) -> Self {
-        let connection = Connection { channel: endpoint.connect_lazy(), token: None };
-        Self { address: address(endpoint), connection }
+        Way::plain(endpoint.clone()).server()
     }
 
     /// Its address, as a person would write it.
@@ -140,7 +161,25 @@ impl Server {
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     channel: Channel,
-    token: Option<Arc<TokenFile>>,
+    token: Option<Token>,
+}
+
+/// What is shown on each call.
+#[derive(Clone, Debug)]
+enum Token {
+    /// What is in a file when the call is made.
+    InFile(Arc<TokenFile>),
+    /// The same on all calls.
+    Known(HeaderValue),
+}
+
+impl Token {
+    fn bearer(&self) -> Result<HeaderValue, TokenError> {
+        match self {
+            Self::InFile(file) => file.bearer(),
+            Self::Known(bearer) => Ok(bearer.clone()),
+        }
+    }
 }
 
 impl Service<http::Request<Body>> for Connection {
@@ -153,7 +192,7 @@ impl Service<http::Request<Body>> for Connection {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        match self.token.as_ref().map(|token| token.bearer()).transpose() {
+        match self.token.as_ref().map(Token::bearer).transpose() {
             Ok(bearer) => {
                 request.headers_mut().extend(bearer.map(|bearer| (http::header::AUTHORIZATION, bearer)));
                 let answer = self.channel.call(request);
@@ -179,7 +218,7 @@ fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
 }
 
 /// An address with or without its scheme.
-fn endpoint(text: &str) -> Result<Endpoint, String> {
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let text = if text.is_empty() { DEFAULT } else { text };
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let usable = |endpoint: &Endpoint| {

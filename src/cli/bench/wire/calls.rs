@@ -5,19 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::uri::Authority;
-
 use super::{
     WireError,
     callers::{Caller, drive},
     light::{Link, Path},
     locked,
 };
-use crate::cli::bench::{
-    load::{Batch, Source},
-    options::{Mode, Plan},
-    pace::Pace,
-    record::{Method, Recorder},
+use crate::cli::{
+    bench::{
+        load::{Batch, Source},
+        options::{Mode, Plan},
+        pace::Pace,
+        record::{Method, Recorder},
+    },
+    target::Way,
 };
 
 /// A connection for calls.
@@ -31,12 +32,12 @@ pub(in crate::cli::bench) struct Line {
 
 impl Line {
     /// Connects.
-    pub(super) async fn open(authority: &Authority, plan: &Plan, source: Source) -> Result<Self, WireError> {
+    pub(super) async fn open(way: &Way, plan: &Plan, source: Source) -> Result<Self, WireError> {
         let (path, method) = match plan.mode {
             Mode::Unary => (Path::ClassifyOrder, Method::Order),
             Mode::Chunk | Mode::Stream => (Path::ClassifyOrders, Method::Chunk),
         };
-        let link = Link::connect(authority, path).await?;
+        let link = Link::connect(way, path).await?;
         Ok(Self { link, method, source, in_flight: plan.in_flight, scheduled: plan.rate.is_some() })
     }
 

@@ -5,11 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::uri::Authority;
-use tonic::{
-    Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
 use super::{
@@ -18,7 +14,10 @@ use super::{
     locked,
 };
 use crate::{
-    cli::bench::{load::Requests, options::Plan, pace::Pace, record::Recorder},
+    cli::{
+        bench::{load::Requests, options::Plan, pace::Pace, record::Recorder},
+        target::{Connection, Way},
+    },
     grpc::convert::code_name,
     proto::v1::{ClassifyOrderRequest, order_service_client::OrderServiceClient},
 };
@@ -28,7 +27,7 @@ const WINDOW: u32 = 4 << 20;
 
 /// A connection of the generated client.
 pub(in crate::cli::bench) struct Line {
-    client: OrderServiceClient<Channel>,
+    client: OrderServiceClient<Connection>,
     requests: Requests,
     in_flight: u32,
     scheduled: bool,
@@ -36,14 +35,11 @@ pub(in crate::cli::bench) struct Line {
 
 impl Line {
     /// Connects.
-    pub(super) async fn open(authority: &Authority, plan: &Plan, requests: Requests) -> Result<Self, WireError> {
-        let channel = Endpoint::from_shared(format!("http://{authority}"))?
-            .initial_connection_window_size(WINDOW)
-            .initial_stream_window_size(WINDOW)
-            .tcp_nodelay(true)
-            .connect()
-            .await?;
-        let client = OrderServiceClient::new(channel);
+    pub(super) async fn open(way: &Way, plan: &Plan, requests: Requests) -> Result<Self, WireError> {
+        let tuned = |endpoint: Endpoint| {
+            endpoint.initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW).tcp_nodelay(true)
+        };
+        let client = OrderServiceClient::new(way.connect(tuned).await?);
         Ok(Self { client, requests, in_flight: plan.in_flight, scheduled: plan.rate.is_some() })
     }
 
@@ -56,7 +52,7 @@ impl Line {
 
 #[derive(Clone)]
 struct Generated {
-    client: OrderServiceClient<Channel>,
+    client: OrderServiceClient<Connection>,
     feed: Arc<Mutex<(Pace, Requests)>>,
     recorder: Arc<Mutex<Recorder>>,
 }

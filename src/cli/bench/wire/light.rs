@@ -8,14 +8,15 @@ use h2::{
     client::{Connection, ResponseFuture, SendRequest},
 };
 use http::{
-    HeaderValue, Method, Request, Uri, Version,
-    header::{CONTENT_TYPE, TE},
-    uri::Authority,
+    HeaderValue, Method, Request, Version,
+    header::{AUTHORIZATION, CONTENT_TYPE, TE},
 };
-use tokio::net::TcpStream;
 
 use super::{WireError, answers::Refusal};
-use crate::cli::bench::load::PREFIX;
+use crate::cli::{
+    bench::load::PREFIX,
+    target::{self, Way, WayError},
+};
 
 /// Windows that no answer fills: the server is slowed down by what it does, and not by us.
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -48,7 +49,7 @@ impl Path {
 }
 
 /// The socket of a connection; calls and streams go on while it is polled.
-pub(super) type Socket = Connection<TcpStream, Bytes>;
+pub(super) type Socket = Connection<target::Socket, Bytes>;
 
 /// What the server said to a call.
 pub(in crate::cli::bench) type Answer = Result<Bytes, Refusal>;
@@ -61,11 +62,9 @@ pub(in crate::cli::bench) struct Link {
 }
 
 impl Link {
-    /// Connects.
-    pub(super) async fn open(authority: &Authority, path: Path) -> Result<(Self, Socket), WireError> {
-        let refused = |source| WireError::Connect { address: authority.to_string(), source };
-        let socket = TcpStream::connect(authority.as_str()).await.map_err(refused)?;
-        socket.set_nodelay(true).map_err(refused)?;
+    /// Connects. All calls show the token that is there now: it is looked for once, and not thousands of times a second.
+    pub(super) async fn open(way: &Way, path: Path) -> Result<(Self, Socket), WireError> {
+        let (head, socket) = (head(way, path)?, way.socket().await?);
         let (requests, socket) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -73,12 +72,12 @@ impl Link {
             .enable_push(false)
             .handshake(socket)
             .await?;
-        Ok((Self { requests, head: head(authority, path) }, socket))
+        Ok((Self { requests, head }, socket))
     }
 
     /// Connects, and lets a task of the runtime see to the socket.
-    pub(in crate::cli::bench) async fn connect(authority: &Authority, path: Path) -> Result<Self, WireError> {
-        let (link, socket) = Self::open(authority, path).await?;
+    pub(in crate::cli::bench) async fn connect(way: &Way, path: Path) -> Result<Self, WireError> {
+        let (link, socket) = Self::open(way, path).await?;
         // What breaks it, breaks the calls too, and they tell.
         drop(tokio::spawn(async move { drop(socket.await) }));
         Ok(link)
@@ -122,13 +121,13 @@ async fn whole(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
     Ok(whole.slice(PREFIX.min(whole.len())..))
 }
 
-fn head(authority: &Authority, path: Path) -> Request<()> {
-    let uri = Uri::builder().scheme("http").authority(authority.clone()).path_and_query(path.text()).build();
+fn head(way: &Way, path: Path) -> Result<Request<()>, WayError> {
     let mut head = Request::new(());
     *head.method_mut() = Method::POST;
-    *head.uri_mut() = uri.unwrap_or_default();
+    *head.uri_mut() = way.uri(path.text());
     *head.version_mut() = Version::HTTP_2;
     head.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
     head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    head
+    head.headers_mut().extend(way.bearer()?.map(|bearer| (AUTHORIZATION, bearer)));
+    Ok(head)
 }

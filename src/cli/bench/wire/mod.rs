@@ -15,8 +15,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::uri::Authority;
-
 pub(super) use self::{
     answers::{Refusal, Refusals},
     light::{Link, Path},
@@ -27,24 +25,17 @@ use super::{
     pace::{Pace, Timing},
     record::Recorder,
 };
+use crate::cli::target::{Way, WayError};
 
 /// What keeps the load from going on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
-    /// The server is not there.
-    #[error("cannot connect to {address}")]
-    Connect {
-        /// Where it should be.
-        address: String,
-        /// Why not.
-        source: io::Error,
-    },
+    /// There is no connection.
+    #[error(transparent)]
+    Way(#[from] WayError),
     /// The connection broke, or was never one.
     #[error("the connection broke")]
     Http2(#[from] h2::Error),
-    /// As above, by the generated client.
-    #[error("the connection broke")]
-    Transport(#[from] tonic::transport::Error),
     /// The stream ended before all was answered.
     #[error("the server ended the stream: {0}")]
     Ended(Refusal),
@@ -78,7 +69,7 @@ pub(super) struct Prepared {
 impl Line {
     /// Connects, and encodes what is to be sent.
     pub(super) async fn open(
-        authority: &Authority,
+        way: &Way,
         plan: &Plan,
         load: &Load,
         run: u32,
@@ -87,13 +78,13 @@ impl Line {
         if plan.mode == Mode::Unary && plan.client == Client::Generated {
             let requests = load.requests(plan, run, connection);
             let prepared = Prepared { orders: requests.prepared(), bytes: 0 };
-            return Ok((Self::Generated(generated::Line::open(authority, plan, requests).await?), prepared));
+            return Ok((Self::Generated(generated::Line::open(way, plan, requests).await?), prepared));
         }
         let source = load.source(plan, run, connection);
         let (orders, bytes) = source.prepared();
         let line = match plan.mode {
-            Mode::Stream => Self::Stream(Box::new(stream::Line::open(authority, plan, source).await?)),
-            Mode::Unary | Mode::Chunk => Self::Calls(calls::Line::open(authority, plan, source).await?),
+            Mode::Stream => Self::Stream(Box::new(stream::Line::open(way, plan, source).await?)),
+            Mode::Unary | Mode::Chunk => Self::Calls(calls::Line::open(way, plan, source).await?),
         };
         Ok((line, Prepared { orders, bytes }))
     }

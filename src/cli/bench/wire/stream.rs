@@ -14,7 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
-use http::uri::Authority;
 
 use super::{
     WireError,
@@ -22,11 +21,14 @@ use super::{
     light::{Link, Path, Socket},
     locked,
 };
-use crate::cli::bench::{
-    load::{Sample, Source},
-    options::Plan,
-    pace::{Pace, Timer},
-    record::{Method, Recorder},
+use crate::cli::{
+    bench::{
+        load::{Sample, Source},
+        options::Plan,
+        pace::{Pace, Timer},
+        record::{Method, Recorder},
+    },
+    target::Way,
 };
 
 /// The part of what is in flight that has to be answered before more is sent: waking up, and waking the server, cost more than small messages.
@@ -57,8 +59,8 @@ struct Sent {
 
 impl Line {
     /// Connects, and begins a stream.
-    pub(super) async fn open(authority: &Authority, plan: &Plan, source: Source) -> Result<Self, WireError> {
-        let (mut link, mut socket) = Link::open(authority, Path::StreamClassifyOrders).await?;
+    pub(super) async fn open(way: &Way, plan: &Plan, source: Source) -> Result<Self, WireError> {
+        let (mut link, mut socket) = Link::open(way, Path::StreamClassifyOrders).await?;
         let (response, messages) = tokio::select! {
             started = link.start() => started?,
             broken = &mut socket => return Err(ended(broken)),
