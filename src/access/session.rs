@@ -5,8 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 use super::{Access, Attempt, BadToken, Believing, Denied, Grant, Identity, Permission, Scope, UnderWay};
 use crate::clock::{Micros, OsTime, TimeSource as _};
 
-/// Who is asking, in a call that was admitted. The default is anybody, where nobody is asked who he is.
-#[derive(Clone, Debug, Default)]
+/// Who is asking, in a call that was admitted. There is no default: a call that nobody has admitted has none, and is refused.
+#[derive(Clone, Debug)]
 pub struct Session(Option<Arc<Admitted>>);
 
 #[derive(Debug)]
@@ -46,6 +46,11 @@ impl Grant {
 }
 
 impl Session {
+    /// Anybody, who may do everything: where nobody is asked who he is.
+    pub const fn anybody() -> Self {
+        Self(None)
+    }
+
     pub(super) fn new(
         access: Arc<Access>,
         (identity, grant): (Identity, Arc<Grant>),

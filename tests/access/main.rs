@@ -11,6 +11,7 @@ mod limits;
 mod permissions;
 mod reload;
 mod transport;
+mod ungated;
 
 use std::{fs, path::Path, time::Duration};
 
