@@ -10,6 +10,7 @@ mod tokens;
 mod limits;
 mod permissions;
 mod reload;
+mod signatures;
 mod transport;
 mod ungated;
 
