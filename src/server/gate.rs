@@ -77,7 +77,7 @@ where
             Ok((session, under_way)) => {
                 request.extensions_mut().insert(session);
                 let answer = self.inner.call(request);
-                Box::pin(async move { Ok(answer.await?.map(|body| held(body, under_way))) })
+                Box::pin(async move { Ok(answer.await?.map(|body| Body::new(Held { body, _under_way: under_way }))) })
             }
             Err(denied) => Box::pin(ready(Ok(convert::denied(&denied).into_http()))),
         }
@@ -85,10 +85,6 @@ where
 }
 
 /// A body with which the call ends.
-fn held(body: Body, under_way: UnderWay) -> Body {
-    if under_way.is_counted() { Body::new(Held { body, _under_way: under_way }) } else { body }
-}
-
 struct Held {
     body: Body,
     _under_way: UnderWay,

@@ -13,6 +13,9 @@ mod reload;
 mod signatures;
 mod transport;
 mod ungated;
+mod usage;
+#[path = "../watched/mod.rs"]
+mod watched;
 
 use std::{fs, path::Path, time::Duration};
 
