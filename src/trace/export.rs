@@ -88,7 +88,7 @@ fn collector(address: &str, config: &TraceConfig) -> Result<Endpoint, StartError
                 Ok(text) => text,
                 Err(error) => return Err(StartError::CaUnreadable { path, error }),
             };
-            if !CertificateDer::pem_slice_iter(&text).next().is_some_and(|first| first.is_ok()) {
+            if CertificateDer::pem_slice_iter(&text).next().is_none_or(|first| first.is_err()) {
                 return Err(StartError::CaEmpty(path));
             }
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(text))
