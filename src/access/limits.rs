@@ -4,7 +4,10 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -79,12 +82,14 @@ pub enum Exceeded {
 #[derive(Debug)]
 pub struct UnderWay {
     uses: Arc<Uses>,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.uses.under_way.fetch_sub(1, Relaxed);
+        // Whoever sees that it is over finds its place free.
+        drop(self.place.take());
+        self.uses.under_way.fetch_sub(1, Release);
     }
 }
 
@@ -137,7 +142,7 @@ impl Budget {
         CallerUse {
             caller: Arc::clone(caller),
             limits: self.limits,
-            under_way: self.uses.under_way.load(Relaxed),
+            under_way: self.uses.under_way.load(Acquire),
             taken: self.uses.taken.load(Relaxed),
             over_rate: self.uses.over_rate.load(Relaxed),
             over_concurrency: self.uses.over_concurrency.load(Relaxed),
@@ -150,7 +155,7 @@ impl Budget {
         let most = self.limits.concurrent.map_or(0, NonZeroU32::get);
         let place = place.map_err(|_| Exceeded::Concurrent { most })?;
         self.uses.under_way.fetch_add(1, Relaxed);
-        Ok(UnderWay { uses: Arc::clone(&self.uses), _place: place })
+        Ok(UnderWay { uses: Arc::clone(&self.uses), place })
     }
 }
 
