@@ -292,3 +292,14 @@ fn authorities_of_a_collector_that_are_of_no_use_are_named() {
         assert!(!serve.status.success() && said.contains(says), "{said}");
     }
 }
+
+#[test]
+fn without_any_authority_it_does_not_start_and_says_why() {
+    let root = tempfile::tempdir().unwrap();
+    let (nothing, data) = (root.path().join("nothing"), root.path().join("data"));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    let environment = [("SSL_CERT_FILE", nothing.as_os_str()), ("SSL_CERT_DIR", nothing.as_os_str())];
+    let serve = tplus(&serve).envs(environment).env("TPLUS_TRACE_ENDPOINT", "https://localhost:1").output().unwrap();
+    let said = String::from_utf8(serve.stderr).unwrap();
+    assert!(!serve.status.success() && said.contains("trace.endpoint: TLS cannot be set up"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! Spans on their way to a collector.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{error::Error, fs, io, iter, path::PathBuf, time::Duration};
 
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
@@ -21,7 +21,7 @@ const LAST: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address of the collector is none.
-    #[error("the collector's address cannot be used: {0}")]
+    #[error("the collector's address cannot be used: {}", innermost(.0))]
     Endpoint(tonic::transport::Error),
     /// The authorities that its certificate may be from cannot be read.
     #[error("trace.ca: {} cannot be read: {error}", path.display())]
@@ -35,7 +35,7 @@ pub enum StartError {
     #[error("trace.ca: {} has no certificate", .0.display())]
     CaEmpty(PathBuf),
     /// There are none that the system trusts, or they cannot be used.
-    #[error("the collector cannot be reached over TLS: {0}")]
+    #[error("trace.endpoint: TLS cannot be set up with the authorities that there are: {}", innermost(.0))]
     Tls(tonic::transport::Error),
     /// The exporter cannot be made.
     #[error("spans cannot be sent: {0}")]
@@ -73,6 +73,12 @@ pub fn start(config: &TraceConfig) -> Result<(Trace, Option<Exporter>), StartErr
         .with_batch_exporter(exporter)
         .build();
     Ok((Trace::new(provider.tracer("tplus"), config.sample_of_a_million), Some(Exporter(provider))))
+}
+
+/// What is behind an error that says no more than where it was.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// How the collector is reached: over TLS, if its address says so.

@@ -27,8 +27,6 @@ pub(super) struct Args {
     /// Where the server's metrics are, which are never encrypted; the options under Server are for its largest merchants
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: String,
-    #[command(flatten)]
-    target: Target,
     /// How often to look, 200ms to 60s
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = pace)]
     every: Duration,
@@ -38,6 +36,8 @@ pub(super) struct Args {
     /// Look twice, print what happened in between as text, and end; also what happens where there is no terminal
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// By what merchants are ranked.
