@@ -34,6 +34,12 @@ assert {path.name for path in folder.glob("*.yaml")} == {"kustomization.yaml"} |
     name.lower() + ".yaml" for name in documents
 }, "a file that kustomization.yaml does not name"
 
+# What is written down to be taken out of its comment has to fit as well.
+policy = documents["NetworkPolicy"]
+_, commented = read("deploy/kubernetes/networkpolicy.yaml").split("\n  egress: []\n")
+outward = yaml.safe_load("".join(line.removeprefix("  # ") for line in commented.splitlines(keepends=True)))["egress"]
+kubernetes_validate.validate({**policy, "spec": {**policy["spec"], "egress": outward}}, KUBERNETES, strict=True)
+
 pod = documents["StatefulSet"]["spec"]["template"]["spec"]
 container = pod["containers"][0]
 config = tomllib.loads(documents["ConfigMap"]["data"]["tplus.toml"])
@@ -61,6 +67,9 @@ same = {
     ]
     == [f"{container['volumeMounts'][1]['mountPath']}/{name}" for name in documents["ConfigMap"]["data"]],
     "no variable of a service is taken for a setting": pod["enableServiceLinks"] is False,
+    "it calls nobody, and each way out that is written down leads to somebody at a port": policy["spec"]["egress"] == []
+    and len(outward) == 4
+    and all(rule["to"] and rule["ports"] for rule in outward),
     "there is one process": documents["StatefulSet"]["spec"]["replicas"] == 1,
     "the version is that of the crate": container["image"] == f"tplus:{version}"
     and f"newTag: {version}\n" in (folder / "kustomization.yaml").read_text(),

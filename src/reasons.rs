@@ -167,6 +167,8 @@ reasons! {
     UNIMPLEMENTED: Unimplemented,
     /// The bytes are no message of this method.
     MALFORMED_MESSAGE: Internal,
+    /// The server is at fault, and has done nothing; its log says more.
+    INTERNAL: Internal,
     /// The message is larger than the server takes.
     MESSAGE_TOO_LARGE: OutOfRange,
     /// A message has begun, and its end did not come within 30 seconds.

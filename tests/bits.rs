@@ -21,8 +21,8 @@ use std::{
 };
 
 use dice::Dice;
-use kept::{MERCHANTS, World, copy, golden};
-use tonic::{Request, Response, Status};
+use kept::{MERCHANTS, World, admitted, copy, golden};
+use tonic::{Response, Status};
 use tplus::{
     journal::inspect,
     proto::{
@@ -37,17 +37,17 @@ fn account(world: &World) -> (Vec<String>, usize) {
     for merchant in MERCHANTS {
         let mut read = Reading { world, lines: &mut lines, noticed: &mut noticed };
         let margin = v1::GetMarginRequest { merchant_id: merchant.into(), as_of: None };
-        read.one(world.services.get_margin(Request::new(margin)));
+        read.one(world.services.get_margin(admitted(margin)));
         let entries =
             v1::ListMarginEntriesRequest { merchant_id: merchant.into(), page_size: 1_000, ..Default::default() };
-        read.one(world.services.list_margin_entries(Request::new(entries)));
+        read.one(world.services.list_margin_entries(admitted(entries)));
         let orders = v1::ListOrdersRequest { merchant_id: merchant.into(), page_size: 1_000, ..Default::default() };
-        read.one(world.services.list_orders(Request::new(orders)));
+        read.one(world.services.list_orders(admitted(orders)));
         for series in ["first", "second", "third"] {
             for number in [0, 3, 24] {
                 let order =
                     v1::GetOrderRequest { merchant_id: merchant.into(), order_id: format!("{series}-{number}") };
-                read.one(world.services.get_order(Request::new(order)));
+                read.one(world.services.get_order(admitted(order)));
             }
         }
     }

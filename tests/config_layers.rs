@@ -1,7 +1,11 @@
 //! Settings by flag, environment and file: which one wins, and what is refused in which words.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, Parser};
 use tplus::{
@@ -441,9 +445,11 @@ fn traces_are_sent_where_a_build_can_send_them() {
             "endpoint = \"collector:4317\"",
             "\"collector:4317\" is no address such as \"http://127.0.0.1:4317\", nor \"off\"",
         ),
+        ("ca = \"ca.pem\"", "says nothing without an https address in trace.endpoint"),
+        ("ca = \"ca.pem\"\nendpoint = \"off\"", "says nothing without an https address in trace.endpoint"),
         (
-            "endpoint = \"https://c:4317\"",
-            "\"https://c:4317\" is no address such as \"http://127.0.0.1:4317\", nor \"off\"",
+            "endpoint = \"ftp://c:4317\"",
+            "\"ftp://c:4317\" is no address such as \"http://127.0.0.1:4317\", nor \"off\"",
         ),
         ("sample = 1.5", "1.5 is outside 0 to 1"),
         ("sample = nan", "NaN is outside 0 to 1"),
@@ -453,8 +459,10 @@ fn traces_are_sent_where_a_build_can_send_them() {
         assert_eq!(file(&format!("[trace]\n{given}")).refusal(), expected);
     }
     let somewhere = file("[trace]\nendpoint = \"http://127.0.0.1:4317\"");
+    let encrypted = file("[trace]\nendpoint = \"https://collector.example:4317\"\nca = \"ca.pem\"");
     if cfg!(feature = "otlp") {
         assert_eq!(somewhere.load().unwrap().trace.endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+        assert_eq!(encrypted.load().unwrap().trace.ca.as_deref(), Some(Path::new("ca.pem")));
     } else {
         assert!(somewhere.refusal().contains("build it with --features otlp"));
     }

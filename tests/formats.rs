@@ -15,8 +15,7 @@ mod kept;
 
 use std::fs;
 
-use kept::{DAY, MERCHANTS, NOON, World, copy, golden};
-use tonic::Request;
+use kept::{DAY, MERCHANTS, NOON, World, admitted, copy, golden};
 use tplus::{
     journal::inspect,
     proto::{
@@ -31,7 +30,7 @@ use tplus::{
 
 macro_rules! call {
     ($world:ident.$method:ident($message:ident { $($field:ident: $value:expr),* $(,)? })) => {
-        $world.told($world.services.$method(Request::new(v1::$message { $($field: $value.into(),)* ..v1::$message::default() })))
+        $world.told($world.services.$method(admitted(v1::$message { $($field: $value.into(),)* ..v1::$message::default() })))
     };
 }
 
@@ -114,7 +113,7 @@ fn live(world: &World) {
 
 /// The one in force, with another multiple.
 fn policy(world: &World) -> v1::Policy {
-    let told = world.told(world.services.get_policy(Request::new(v1::GetPolicyRequest::default())));
+    let told = world.told(world.services.get_policy(admitted(v1::GetPolicyRequest::default())));
     v1::Policy { base_multiple: 2, ..told.policy.unwrap().policy.unwrap() }
 }
 

@@ -1,6 +1,9 @@
 //! Spans of calls, as a collector gets them from the real program.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at once")]
 
+#[path = "access/pki.rs"]
+#[allow(dead_code, reason = "no clients of ours are certified here")]
+mod pki;
 mod watched;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -17,11 +20,14 @@ use tokio::{net::TcpListener, sync::Mutex};
 use tonic::{
     Code, Request, Response, Status,
     codegen::tokio_stream::{self, StreamExt as _},
-    transport::server::TcpIncoming,
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 use tplus::proto::v1::*;
 
-use crate::watched::Watched;
+use crate::{
+    pki::{Authority, Issued},
+    watched::{Watched, tplus},
+};
 
 /// What was collected.
 #[derive(Clone, Default)]
@@ -41,13 +47,24 @@ impl TraceService for Collector {
 impl Collector {
     /// Collects on a free port, and tells where.
     async fn start() -> (Self, String) {
+        let (collector, port) = Self::serve(Server::builder()).await;
+        (collector, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// The same over TLS, with this certificate.
+    async fn start_encrypted(shown: &Issued) -> (Self, String) {
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(&shown.cert, &shown.key));
+        let (collector, port) = Self::serve(Server::builder().tls_config(tls).unwrap()).await;
+        (collector, format!("https://localhost:{port}"))
+    }
+
+    async fn serve(mut server: Server) -> (Self, u16) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = TraceServiceServer::new(collector.clone());
-        let server = tonic::transport::Server::builder().add_service(service);
+        let port = listener.local_addr().unwrap().port();
+        let server = server.add_service(TraceServiceServer::new(collector.clone()));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-        (collector, format!("http://{address}"))
+        (collector, port)
     }
 
     /// All spans, once the server has ended: it sends the last of them then.
@@ -80,6 +97,12 @@ fn start(root: &Path, endpoint: &str, sample: &str) -> Watched {
     let file = root.join("tplus.toml");
     std::fs::write(&file, format!("[trace]\nendpoint = \"{endpoint}\"\nsample = {sample}\n")).unwrap();
     Watched::start(root, &["--clock", "manual", "--config", file.to_str().unwrap()])
+}
+
+fn write(root: &Path, name: &str, text: &str) -> String {
+    let path = root.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -233,4 +256,50 @@ async fn nobody_waits_for_a_collector() {
         orders.classify_order(order(&format!("o{number}"), "10")).await.unwrap();
     }
     assert!(tokio::task::spawn_blocking(|| server.stop()).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_is_reached_over_tls_and_only_one_that_is_trusted() {
+    let (root, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let ours = write(root.path(), "ours.pem", &authority.pem());
+    let others = write(root.path(), "others.pem", &Authority::new().pem());
+    for (ca, trusted) in [(ours, true), (others, false)] {
+        let (collector, endpoint) = Collector::start_encrypted(&authority.server()).await;
+        let settings = format!("[trace]\nendpoint = {endpoint:?}\nca = {ca:?}\nsample = 1\n");
+        let settings = write(root.path(), "tplus.toml", &settings);
+        let server = Watched::start(root.path(), &["--clock", "manual", "--config", &settings]);
+        let mut orders = order_service_client::OrderServiceClient::connect(server.grpc.clone()).await.unwrap();
+        orders.classify_order(order("o1", "10")).await.unwrap();
+        let spans = collector.spans(server).await;
+        let told = named(&spans, "tplus.v1.OrderService/ClassifyOrder").len();
+        assert_eq!(told, usize::from(trusted), "{}", std::fs::read_to_string(root.path().join("stderr")).unwrap());
+    }
+}
+
+#[test]
+fn authorities_of_a_collector_that_are_of_no_use_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let empty = write(root.path(), "empty.pem", "nothing of the kind\n");
+    for (ca, says) in
+        [("missing.pem", "trace.ca: missing.pem cannot be read"), (&*empty, "empty.pem has no certificate")]
+    {
+        let settings = format!("[trace]\nendpoint = \"https://localhost:1\"\nca = {ca:?}\n");
+        let settings = write(root.path(), "tplus.toml", &settings);
+        let data = root.path().join("data");
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap(), "--config", &settings];
+        let serve = tplus(&serve).output().unwrap();
+        let said = String::from_utf8(serve.stderr).unwrap();
+        assert!(!serve.status.success() && said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn without_any_authority_it_does_not_start_and_says_why() {
+    let root = tempfile::tempdir().unwrap();
+    let (nothing, data) = (root.path().join("nothing"), root.path().join("data"));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    let environment = [("SSL_CERT_FILE", nothing.as_os_str()), ("SSL_CERT_DIR", nothing.as_os_str())];
+    let serve = tplus(&serve).envs(environment).env("TPLUS_TRACE_ENDPOINT", "https://localhost:1").output().unwrap();
+    let said = String::from_utf8(serve.stderr).unwrap();
+    assert!(!serve.status.success() && said.contains("trace.endpoint: TLS cannot be set up"), "{said}");
 }

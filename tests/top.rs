@@ -1,13 +1,18 @@
 //! `tplus top` beside a real server, where there is no terminal.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at once")]
 
+#[path = "access/pki.rs"]
+mod pki;
 mod watched;
 
 use std::{collections::BTreeMap, process::Output};
 
 use tplus::proto::v1::*;
 
-use crate::watched::{Watched, tplus};
+use crate::{
+    pki::Authority,
+    watched::{Watched, tplus},
+};
 
 fn once(args: &[&str]) -> Output {
     tplus(&["top", "--every", "200ms"]).args(args).output().unwrap()
@@ -55,4 +60,41 @@ fn who_does_not_answer_is_named() {
     );
     let nonsense = once(&["--every", "1ms"]);
     assert_eq!(nonsense.status.code(), Some(2));
+}
+
+#[test]
+fn merchants_are_asked_for_as_other_commands_ask() {
+    let (root, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (shown, mine) = (authority.server(), authority.client("ops.shop.example"));
+    let access = write("access.toml", "[[callers]]\ndns = \"ops.shop.example\"\nroles = [\"admin\"]\n");
+    let (cert, key, ca) =
+        (write("server.pem", &shown.cert), write("server.key", &shown.key), write("ca.pem", &authority.pem()));
+    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca, "--access", &access];
+    let server = Watched::start(root.path(), &tls);
+    let address = server.grpc.replace("http://127.0.0.1", "https://localhost");
+    let (cert, key) = (write("mine.pem", &mine.cert), write("mine.key", &mine.key));
+    let asked = |more: &[&str]| once(&[&["--metrics", &server.metrics, "--server", &address], more].concat());
+    let printed = |asked: Output| {
+        assert!(asked.status.success(), "{asked:?}");
+        String::from_utf8(asked.stdout).unwrap()
+    };
+    let known = printed(asked(&["--ca", &ca, "--cert", &cert, "--key", &key]));
+    assert!(known.contains("\nby day total") && !known.contains("not known"), "{known}");
+    // Who is not let in, or does not trust the server, sees everything but the merchants, and why.
+    let others = write("others.pem", &Authority::new().pem());
+    for ca in [&ca, &others] {
+        let unknown = printed(asked(&["--ca", ca]));
+        assert!(unknown.contains("serving") && unknown.contains("\nmerchants are not known: "), "{unknown}");
+    }
+    let mixed = once(&["--metrics", &server.metrics, "--server", &server.grpc, "--ca", &ca]);
+    assert_eq!(mixed.status.code(), Some(2), "{mixed:?}");
+    let usage = asked(&["--cert", &cert]);
+    assert!(
+        !usage.status.success() && String::from_utf8(usage.stderr).unwrap().contains("--cert and --key go together")
+    );
 }

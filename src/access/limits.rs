@@ -1,6 +1,16 @@
-//! How much a caller may ask for.
+//! How much a caller may ask for, and how much he does.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
 
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
@@ -16,6 +26,33 @@ pub(super) struct Budget {
     limits: Limits,
     rate: Option<Arc<DefaultDirectRateLimiter>>,
     concurrent: Option<Arc<Semaphore>>,
+    uses: Arc<Uses>,
+}
+
+/// What came of what was asked for, over all limits that the caller has had. Counts say nothing about each other.
+#[derive(Debug, Default)]
+struct Uses {
+    under_way: AtomicU64,
+    taken: AtomicU64,
+    over_rate: AtomicU64,
+    over_concurrency: AtomicU64,
+}
+
+/// How much a caller may ask for, and how much it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerUse {
+    /// Who, as it stands in records.
+    pub caller: Arc<str>,
+    /// How much it may.
+    pub limits: Limits,
+    /// Calls that are not answered yet.
+    pub under_way: u64,
+    /// Calls that were let in, and orders of chunks and streams behind the first of a chunk.
+    pub taken: u64,
+    /// The same that were refused, as there were too many in a second or at once.
+    pub over_rate: u64,
+    /// Calls that were refused, as there were too many under way.
+    pub over_concurrency: u64,
 }
 
 /// A limit is reached.
@@ -43,21 +80,34 @@ pub enum Exceeded {
 
 /// A call that is not answered yet.
 #[derive(Debug)]
-pub struct UnderWay(Option<OwnedSemaphorePermit>);
+pub struct UnderWay {
+    uses: Arc<Uses>,
+    place: Option<OwnedSemaphorePermit>,
+}
 
-impl UnderWay {
-    /// Whether it takes one of the places that there are.
-    pub const fn is_counted(&self) -> bool {
-        self.0.is_some()
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // Whoever sees that it is over finds its place free.
+        drop(self.place.take());
+        self.uses.under_way.fetch_sub(1, Release);
     }
 }
 
 impl Budget {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Limits of somebody who had a budget before, or none: if they are the same he keeps what is left of them, and he keeps his counts.
+    pub(super) fn after(before: Option<&Self>, limits: Limits) -> Self {
+        match before {
+            Some(before) if before.limits == limits => before.clone(),
+            Some(before) => Self { uses: Arc::clone(&before.uses), ..Self::new(limits) },
+            None => Self::new(limits),
+        }
+    }
+
+    fn new(limits: Limits) -> Self {
         let rate = limits.rate.zip(limits.most_at_once());
         let rate = rate.map(|(rate, burst)| Arc::new(RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))));
         let concurrent = limits.concurrent.map(|most| Arc::new(Semaphore::new(size(most))));
-        Self { limits, rate, concurrent }
+        Self { limits, rate, concurrent, uses: Arc::default() }
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -66,22 +116,46 @@ impl Budget {
 
     /// Takes so many of the calls that may come, or none of them.
     pub(super) fn take(&self, calls: NonZeroU32) -> Result<(), Exceeded> {
-        let Some(rate) = &self.rate else { return Ok(()) };
-        match rate.check_n(calls) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(not_yet)) => {
+        match self.rate.as_ref().map(|rate| rate.check_n(calls)) {
+            None | Some(Ok(Ok(()))) => {
+                self.uses.taken.fetch_add(calls.get().into(), Relaxed);
+                Ok(())
+            }
+            Some(Ok(Err(not_yet))) => {
                 Err(Exceeded::Rate { retry_after: not_yet.wait_time_from(DefaultClock::default().now()) })
             }
-            Err(insufficient) => Err(Exceeded::Burst { most: insufficient.0 }),
+            Some(Err(insufficient)) => Err(Exceeded::Burst { most: insufficient.0 }),
+        }
+    }
+
+    /// So many calls are refused because of this; a stream that waits for its rate is not.
+    pub(super) fn refused(&self, calls: NonZeroU32, exceeded: Exceeded) {
+        let count = match exceeded {
+            Exceeded::Rate { .. } | Exceeded::Burst { .. } => &self.uses.over_rate,
+            Exceeded::Concurrent { .. } => &self.uses.over_concurrency,
+        };
+        count.fetch_add(calls.get().into(), Relaxed);
+    }
+
+    /// What has come of it by now.
+    pub(super) fn used_by(&self, caller: &Arc<str>) -> CallerUse {
+        CallerUse {
+            caller: Arc::clone(caller),
+            limits: self.limits,
+            under_way: self.uses.under_way.load(Acquire),
+            taken: self.uses.taken.load(Relaxed),
+            over_rate: self.uses.over_rate.load(Relaxed),
+            over_concurrency: self.uses.over_concurrency.load(Relaxed),
         }
     }
 
     /// One more call that is not answered, until it is dropped.
     pub(super) fn begin(&self) -> Result<UnderWay, Exceeded> {
-        let Some(places) = &self.concurrent else { return Ok(UnderWay(None)) };
-        let place = Arc::clone(places).try_acquire_owned();
+        let place = self.concurrent.as_ref().map(|places| Arc::clone(places).try_acquire_owned()).transpose();
         let most = self.limits.concurrent.map_or(0, NonZeroU32::get);
-        place.map(|place| UnderWay(Some(place))).map_err(|_| Exceeded::Concurrent { most })
+        let place = place.map_err(|_| Exceeded::Concurrent { most })?;
+        self.uses.under_way.fetch_add(1, Relaxed);
+        Ok(UnderWay { uses: Arc::clone(&self.uses), place })
     }
 }
 
@@ -114,6 +188,29 @@ mod tests {
         assert_eq!(budget.take(some(5)), Err(Exceeded::Burst { most: 4 }));
         let Err(Exceeded::Rate { retry_after }) = budget.take(some(4)) else { panic!("four are not there") };
         assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(3), "{retry_after:?}");
+    }
+
+    /// Under way, taken, refused for their rate and for their number.
+    fn counts(budget: &Budget) -> [u64; 4] {
+        let used = budget.used_by(&"ann".into());
+        [used.under_way, used.taken, used.over_rate, used.over_concurrency]
+    }
+
+    #[test]
+    fn counts_outlive_the_limits_that_they_began_under() {
+        let before = Budget::new(Limits { rate: Some(some(1)), burst: Some(some(4)), concurrent: Some(some(1)) });
+        let call = before.begin().unwrap();
+        before.take(some(3)).unwrap();
+        before.refused(some(5), before.take(some(5)).unwrap_err());
+        before.refused(some(1), before.begin().unwrap_err());
+        assert_eq!(counts(&before), [1, 3, 5, 1]);
+        let same = Budget::after(Some(&before), before.limits());
+        assert!(same.take(some(4)).is_err(), "what was taken is gone under the same limits");
+        let other = Budget::after(Some(&same), Limits::default());
+        other.take(some(4)).unwrap();
+        drop(call);
+        assert_eq!(counts(&other), [0, 7, 5, 1]);
+        assert_eq!(counts(&Budget::after(None, Limits::default())), [0; 4]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use self::{
     audit::{Attempt, AuditLog, Refused, files as audit_files},
     denied::Denied,
     keys::KeysError,
-    limits::{Exceeded, UnderWay},
+    limits::{CallerUse, Exceeded, UnderWay},
     peer::Peer,
     permission::{Permission, Permissions},
     rules::{Algorithm, CallerRules, FourEyes, Identity, KeySource, Limits, Rules, TokenRules},
@@ -176,6 +176,14 @@ impl Access {
             Standing { until, tokens },
         );
         Ok((session, under_way))
+    }
+
+    /// How much everybody may ask for whom the rules name now, and how much he has, by his name.
+    pub fn callers(&self) -> Vec<CallerUse> {
+        let state = self.state.load();
+        let mut callers: Vec<_> = state.grants.values().map(|grant| grant.budget.used_by(&grant.name)).collect();
+        callers.sort_by(|one, other| one.caller.cmp(&other.caller));
+        callers
     }
 
     /// Writes a no down, and hands it on.

@@ -170,12 +170,12 @@ pub(super) type Grants = HashMap<Identity, Arc<Grant>>;
 /// The grants of these rules. Who has the same limits as before keeps what is left of them.
 pub(super) fn grants(rules: &Rules, before: &Grants) -> Grants {
     let grant = |caller: &CallerRules| {
-        let kept = before.get(&caller.identity).filter(|grant| grant.budget.limits() == caller.limits);
+        let before = before.get(&caller.identity).map(|grant| &grant.budget);
         Arc::new(Grant {
             name: caller.identity.name().into(),
             may: caller.may,
             merchants: caller.merchants.clone(),
-            budget: kept.map_or_else(|| Budget::new(caller.limits), |grant| grant.budget.clone()),
+            budget: Budget::after(before, caller.limits),
         })
     };
     rules.callers.iter().map(|caller| (caller.identity.clone(), grant(caller))).collect()

@@ -8,8 +8,8 @@ use crate::{
     domain::Change,
 };
 
-/// Who is asking, in a call that was admitted. The default is anybody, where nobody is asked who he is.
-#[derive(Clone, Debug, Default)]
+/// Who is asking, in a call that was admitted. There is no default: a call that nobody has admitted has none, and is refused.
+#[derive(Clone, Debug)]
 pub struct Session(Option<Arc<Admitted>>);
 
 #[derive(Debug)]
@@ -41,7 +41,10 @@ impl Grant {
         if !self.may.contains(needs) {
             return Err(Denied::NotPermitted { caller: caller(), needs });
         }
-        let limited = |exceeded| Denied::Limited { caller: caller(), exceeded };
+        let limited = |exceeded| {
+            self.budget.refused(NonZeroU32::MIN, exceeded);
+            Denied::Limited { caller: caller(), exceeded }
+        };
         let under_way = self.budget.begin().map_err(limited)?;
         self.budget.take(NonZeroU32::MIN).map_err(limited)?;
         Ok(((needs, method), under_way))
@@ -49,6 +52,11 @@ impl Grant {
 }
 
 impl Session {
+    /// Anybody, who may do everything: where nobody is asked who he is.
+    pub const fn anybody() -> Self {
+        Self(None)
+    }
+
     pub(super) fn new(
         access: Arc<Access>,
         (identity, grant): (Identity, Arc<Grant>),
@@ -130,10 +138,9 @@ impl Session {
     /// # Errors
     /// [`Denied::Limited`].
     pub fn take(&self, more: usize) -> Result<(), Denied> {
-        let more = NonZeroU32::new(u32::try_from(more).unwrap_or(u32::MAX));
-        let (Some(admitted), Some(more)) = (&self.0, more) else { return Ok(()) };
-        let caller = || self.caller().to_owned();
-        admitted.grant.budget.take(more).map_err(|exceeded| Denied::Limited { caller: caller(), exceeded })
+        let (Some(admitted), Some(more)) = (&self.0, number(more)) else { return Ok(()) };
+        let limited = |exceeded| Denied::Limited { caller: self.caller().to_owned(), exceeded };
+        admitted.grant.budget.take(more).map_err(limited)
     }
 
     /// The same for a call that is refused if they may not come.
@@ -141,8 +148,11 @@ impl Session {
     /// # Errors
     /// [`Denied::Limited`].
     pub fn demand(&self, more: usize) -> Result<(), Denied> {
-        let taken = self.take(more);
-        taken.map_err(|denied| self.0.as_ref().map_or(denied.clone(), |admitted| admitted.refuse("", denied)))
+        let (Some(admitted), Some(more)) = (&self.0, number(more)) else { return Ok(()) };
+        admitted.grant.budget.take(more).map_err(|exceeded| {
+            admitted.grant.budget.refused(more, exceeded);
+            admitted.refuse("", Denied::Limited { caller: self.caller().to_owned(), exceeded })
+        })
     }
 
     /// How many can be taken at once, if ever.
@@ -177,6 +187,11 @@ impl Session {
         }
         Err(admitted.refuse("", Denied::NotPermitted { caller: caller(), needs: admitted.needs }))
     }
+}
+
+/// None of nothing.
+fn number(calls: usize) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(calls).unwrap_or(u32::MAX))
 }
 
 impl Admitted {

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
+use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
@@ -39,7 +39,10 @@ pub enum BadToken {
     /// It is signed in a way that is not believed, or not at all.
     #[error("is not signed in a way that is believed")]
     Algorithm,
-    /// The issuer has no such key, as far as is known.
+    /// It says of itself that nobody may believe it who does not understand more of it than is understood here.
+    #[error("has an extension that is critical and not understood")]
+    Extension,
+    /// The issuer has no such key, or two of that name, as far as is known.
     #[error("is signed with a key that is not known")]
     UnknownKey,
     /// The signature is not that of the key.
@@ -117,9 +120,9 @@ impl Tokens {
             }
             *looked = Looked { last: Some(Instant::now()), wanted: false };
         }
-        let keys =
-            Keys::look(&self.rules.keys, &self.rules.algorithms).inspect_err(|_| self.looked.lock().wanted = true)?;
-        if !keys.are(&self.keys.load()) {
+        let keys = Keys::look(&self.rules.keys, &self.rules.algorithms, &self.keys.load())
+            .inspect_err(|_| self.looked.lock().wanted = true)?;
+        if let Some(keys) = keys {
             self.keys.store(Arc::new(keys));
             // A key may be gone, and with it what it had signed.
             self.changes.fetch_add(1, Ordering::AcqRel);
@@ -157,6 +160,9 @@ impl Tokens {
 
     fn check(&self, token: &[u8]) -> Result<Believed, BadToken> {
         let header = decode_header(token).map_err(|error| reason(error.kind()))?;
+        if !is_understood(&header) {
+            return Err(BadToken::Extension);
+        }
         let signed = Algorithm::ours(header.alg).filter(|signed| self.rules.algorithms.contains(signed));
         let signed = signed.ok_or(BadToken::Algorithm)?;
         let keys = self.keys.load();
@@ -176,6 +182,12 @@ impl Tokens {
         #[expect(clippy::cast_possible_truncation, reason = "bounded above, and what is below has expired")]
         Ok(Believed { subject: claims.sub.into(), until: until as Micros })
     }
+}
+
+/// Whether there is nothing in a header that has to be understood and is not. The library reads `crit` and makes nothing of it; RFC 7515 (4.1.11)
+/// has such tokens refused, and none of the extensions is known here. `b64` (RFC 7797) changes what was signed, and must not come without `crit`.
+fn is_understood(header: &Header) -> bool {
+    header.crit.is_none() && header.extras.inner().get("b64").is_none_or(|encoded| *encoded == true)
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,10 @@
 //! Calls to a server, made patiently: what cannot be reached or is overloaded is asked again, with the same ids.
+//!
+//! `tplus::client` repeats calls too, for services, and these commands do not use it. They are patient in another way: a file that is imported or
+//! replayed waits for a server that restarts, for a number of tries and not for a deadline of the call, and is not told to give up because
+//! many calls have failed before. They hold connections that read a token's file anew, and show what the server said word for word, with its
+//! details, where the client keeps what programs match on. And the program is built without the client (feature `server` alone). What both have
+//! in common is a loop of ten lines; what each waits for is the rest.
 
 use std::{
     error::Error,

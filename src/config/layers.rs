@@ -63,7 +63,7 @@ pub struct ServeArgs {
 }
 
 /// Every key. Its variable follows from it.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 37] = [
     "data_dir",
     "listen",
     "metrics_listen",
@@ -99,6 +99,7 @@ const KEYS: [&str; 36] = [
     "log.format",
     "log.filter",
     "trace.endpoint",
+    "trace.ca",
     "trace.sample",
 ];
 
@@ -384,6 +385,7 @@ struct LogSection {
 #[serde(default, deny_unknown_fields)]
 struct TraceSection {
     endpoint: Text,
+    ca: Text,
     sample: Option<Spanned<f64>>,
 }
 
@@ -435,6 +437,7 @@ impl File {
             entry("log.format", self.log.format),
             entry("log.filter", self.log.filter),
             entry("trace.endpoint", self.trace.endpoint),
+            entry("trace.ca", self.trace.ca),
             entry("trace.sample", self.trace.sample),
         ]
         .into_iter()

@@ -228,6 +228,8 @@ pub struct LogConfig {
 pub struct TraceConfig {
     /// `trace.endpoint`: the collector that they are sent to, over OTLP (gRPC); `None` if nothing is traced.
     pub endpoint: Option<String>,
+    /// `trace.ca`: the authorities that an `https` collector's certificate may be from, as PEM; `None`: those that the system trusts.
+    pub ca: Option<PathBuf>,
     /// `trace.sample`: how many of a million calls are traced whose callers have not decided, 0 to 1,000,000.
     pub sample_of_a_million: u32,
 }
@@ -284,7 +286,7 @@ impl Default for Config {
                 reflection: true,
             },
             log: LogConfig { format: LogFormat::Auto, filter: "info,fjall=warn,lsm_tree=warn".to_owned() },
-            trace: TraceConfig { endpoint: None, sample_of_a_million: 10_000 },
+            trace: TraceConfig { endpoint: None, ca: None, sample_of_a_million: 10_000 },
         }
     }
 }
@@ -327,9 +329,19 @@ impl Config {
         config.take_access(&layers)?;
         layers.take("log.format", &mut config.log.format, value::log_format)?;
         layers.take("log.filter", &mut config.log.filter, value::log_filter)?;
-        layers.take("trace.endpoint", &mut config.trace.endpoint, value::collector_or_off)?;
-        layers.take("trace.sample", &mut config.trace.sample_of_a_million, value::of_a_million)?;
+        config.take_trace(&layers)?;
         Ok(config)
+    }
+
+    fn take_trace(&mut self, layers: &Layers) -> Result<(), ConfigError> {
+        let trace = &mut self.trace;
+        layers.take("trace.endpoint", &mut trace.endpoint, value::collector_or_off)?;
+        layers.take("trace.ca", &mut trace.ca, |text| value::path(text).map(Some))?;
+        let encrypted = trace.endpoint.as_ref().is_some_and(|collector| value::is_https(collector));
+        if trace.ca.is_some() && !encrypted {
+            return Err(layers.refuse("trace.ca", "says nothing without an https address in trace.endpoint".to_owned()));
+        }
+        layers.take("trace.sample", &mut trace.sample_of_a_million, value::of_a_million)
     }
 
     fn take_places(&mut self, layers: &Layers) -> Result<(), ConfigError> {

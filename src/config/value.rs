@@ -74,13 +74,18 @@ pub(super) fn collector_or_off(text: &str) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let url: Option<http::Uri> = text.parse().ok();
-    if url.is_none_or(|url| url.scheme_str() != Some("http") || url.authority().is_none()) {
+    if url.is_none_or(|url| !matches!(url.scheme_str(), Some("http" | "https")) || url.authority().is_none()) {
         return Err(format!("{text:?} is no address such as \"http://127.0.0.1:4317\", nor \"off\""));
     }
     if cfg!(feature = "otlp") {
         return Ok(Some(text.to_owned()));
     }
     Err(format!("{text:?} cannot be sent to by this build; build it with --features otlp"))
+}
+
+/// Whether an address is one that is encrypted.
+pub(super) fn is_https(address: &str) -> bool {
+    address.parse().is_ok_and(|url: http::Uri| url.scheme_str() == Some("https"))
 }
 
 /// A share from 0 to 1, in millionths.

@@ -3,6 +3,7 @@
 //! One registry, owned by [`Metrics`]; nothing global. What happens is counted as it happens, by the layer around the services
 //! ([`Measure`]) and by the engine ([`Observer`]); what can be looked at is looked at when somebody scrapes.
 
+mod callers;
 mod calls;
 mod connections;
 mod figures;
@@ -12,13 +13,14 @@ mod process;
 mod refused;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
 
 use self::{
+    callers::Callers,
     calls::{Call, Calls},
     figures::{Past, State, Work},
     process::Process,
@@ -30,6 +32,7 @@ pub use self::{
     layer::{Measure, MeasuredBody},
 };
 use crate::{
+    access::Access,
     build::BUILD,
     domain::Cycle,
     engine::{Observer, Stats},
@@ -46,6 +49,7 @@ pub struct Metrics {
     past: Past,
     refused: Refused,
     connections: Connections,
+    callers: Callers,
     process: Process,
     /// When the last checkpoint was written, or else everything was at 0.
     checkpoint: Mutex<Instant>,
@@ -63,9 +67,10 @@ impl Metrics {
         let past = Past::new(&mut registry);
         let refused = Refused::new(&mut registry);
         let connections = Connections::new(&mut registry);
+        let callers = Callers::new(&mut registry);
         let process = Process::new(&mut registry);
         let checkpoint = Mutex::new(Instant::now());
-        Self { registry, calls, work, state, past, refused, connections, process, checkpoint }
+        Self { registry, calls, work, state, past, refused, connections, callers, process, checkpoint }
     }
 
     /// Everything in the text format of OpenMetrics; what the engine and its history look like now, if there are any.
@@ -102,6 +107,11 @@ impl Metrics {
     /// What is to be told of connections.
     pub fn connections(&self) -> Connections {
         self.connections.clone()
+    }
+
+    /// From now on it is told of the callers that these rules name.
+    pub fn tell_callers(&self, access: &Arc<Access>) {
+        self.callers.are(access);
     }
 
     fn last_checkpoint(&self) -> MutexGuard<'_, Instant> {

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 use super::connections::Link;
 use crate::{
-    access::{Access, Credentials, Peer, UnderWay},
+    access::{Access, Credentials, Peer, Session, UnderWay},
     grpc::convert,
 };
 
@@ -58,10 +58,15 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let path = request.uri().path();
-        let Some(access) = self.access.as_ref().filter(|_| !OPEN.iter().any(|open| path.starts_with(open))) else {
+        let Some(access) = &self.access else {
+            request.extensions_mut().insert(Session::anybody());
             return Box::pin(self.inner.call(request));
         };
+        let path = request.uri().path();
+        if OPEN.iter().any(|open| path.starts_with(open)) {
+            // Without a session: a service of ours, should one ever get here, refuses it.
+            return Box::pin(self.inner.call(request));
+        }
         let nobody = Peer::default();
         let link = request.extensions().get::<Link>();
         let credentials = Credentials {
@@ -72,7 +77,7 @@ where
             Ok((session, under_way)) => {
                 request.extensions_mut().insert(session);
                 let answer = self.inner.call(request);
-                Box::pin(async move { Ok(answer.await?.map(|body| held(body, under_way))) })
+                Box::pin(async move { Ok(answer.await?.map(|body| Body::new(Held { body, _under_way: under_way }))) })
             }
             Err(denied) => Box::pin(ready(Ok(convert::denied(&denied).into_http()))),
         }
@@ -80,10 +85,6 @@ where
 }
 
 /// A body with which the call ends.
-fn held(body: Body, under_way: UnderWay) -> Body {
-    if under_way.is_counted() { Body::new(Held { body, _under_way: under_way }) } else { body }
-}
-
 struct Held {
     body: Body,
     _under_way: UnderWay,

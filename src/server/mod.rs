@@ -258,6 +258,9 @@ impl Running {
         let slot = Arc::new(EngineSlot::new());
         let (health, health_service) = Health::new().await;
         let (stop, stopped) = oneshot::channel();
+        if let Some(access) = &options.access {
+            metrics.tell_callers(access);
+        }
         let router = wire::router(&options, &metrics, &slot, health_service);
         let files = Task(tokio::spawn(reload::keep_up(tls.clone(), options.access.clone())));
         let keys = Task(tokio::spawn(reload::keep_keys(options.access.clone())));

@@ -11,7 +11,12 @@ mod four_eyes;
 mod limits;
 mod permissions;
 mod reload;
+mod signatures;
 mod transport;
+mod ungated;
+mod usage;
+#[path = "../watched/mod.rs"]
+mod watched;
 
 use std::{fs, path::Path, time::Duration};
 

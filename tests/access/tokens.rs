@@ -21,7 +21,7 @@ use super::{
     order, write,
 };
 
-fn rules(keys: &str) -> String {
+pub(crate) fn rules(keys: &str) -> String {
     format!(
         r#"
 [roles]
@@ -42,13 +42,13 @@ roles = ["checkout"]
     )
 }
 
-fn opened(dir: &Path, rules: &str) -> Arc<Access> {
+pub(crate) fn opened(dir: &Path, rules: &str) -> Arc<Access> {
     write(dir, "access.toml", rules);
     Arc::new(Access::open(dir.join("access.toml"), AuditLog::default()).unwrap())
 }
 
 /// Who is let in with this `authorization`.
-fn judged(access: &Arc<Access>, authorization: &str) -> Result<String, Denied> {
+pub(crate) fn judged(access: &Arc<Access>, authorization: &str) -> Result<String, Denied> {
     let credentials = Credentials { peer: &Peer::default(), authorization: Some(authorization.as_bytes()) };
     let admitted = access.admit("/tplus.v1.OrderService/ClassifyOrder", credentials);
     admitted.map(|(session, _)| session.caller().to_owned())
@@ -75,6 +75,8 @@ fn a_token_is_believed_that_is_from_the_issuer_for_us_and_of_now() {
     bad(claims(json!({"iss": "https://other.example"})), BadToken::Issuer);
     bad(claims(json!({"aud": "other"})), BadToken::Audience);
     bad(claims(json!({"aud": ["other"]})), BadToken::Audience);
+    let several = claims(json!({"aud": ["other", AUDIENCE]}));
+    judged(&access, &format!("Bearer {several}")).unwrap();
     for missing in ["exp", "iss", "aud", "sub"] {
         bad(claims(json!({missing: null})), BadToken::Malformed);
     }
@@ -164,7 +166,7 @@ fn serve_keys(texts: Arc<Mutex<Vec<String>>>) -> String {
     format!("http://{address}/keys")
 }
 
-async fn classify(
+pub(crate) async fn classify(
     channel: Channel,
     token: &str,
     order: ClassifyOrderRequest,

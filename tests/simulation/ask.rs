@@ -1,6 +1,6 @@
 //! Every request, asked of the services as the wire asks them.
 
-use tonic::{Request as Asked, Status};
+use tonic::Status;
 use tplus::{
     grpc::Services,
     proto::{
@@ -20,7 +20,7 @@ use crate::{
         api::{Action, Command, Request},
         reads::{Query, Told},
     },
-    send,
+    send::{self, admitted},
     wire::{self, instant, timestamp},
 };
 
@@ -28,24 +28,24 @@ pub(crate) async fn ask(services: &Services, request: &Request) -> Result<ModelA
     Ok(match request {
         Request::Classify(order) => wire::classified(chunk::classify(services, send::classify(order)).await?),
         Request::Modify(change) => {
-            wire::modified(services.modify_guarantee(Asked::new(send::modify(change))).await?.into_inner())
+            wire::modified(services.modify_guarantee(admitted(send::modify(change))).await?.into_inner())
         }
         Request::Import(import) => {
-            wire::imported(services.import_merchant(Asked::new(send::import(import))).await?.into_inner())
+            wire::imported(services.import_merchant(admitted(send::import(import))).await?.into_inner())
         }
         Request::Command(asked) => ModelAnswer::Commanded(command(services, asked).await?),
         Request::SetPolicy(policy) => {
-            let answer = services.set_policy(Asked::new(send::set_policy(policy))).await?.into_inner();
+            let answer = services.set_policy(admitted(send::set_policy(policy))).await?.into_inner();
             ModelAnswer::PolicySet { policy: wire::version(answer.policy), replayed: answer.replayed }
         }
         Request::Read { merchant_id } => {
             let request = v1::GetMarginRequest { merchant_id: merchant_id.clone(), as_of: None };
-            ModelAnswer::Margin(wire::margin(services.get_margin(Asked::new(request)).await?.into_inner()))
+            ModelAnswer::Margin(wire::margin(services.get_margin(admitted(request)).await?.into_inner()))
         }
         Request::Ask(query) => ModelAnswer::Told(told(services, query).await?),
         Request::Advance { to } => {
             let request = v1::AdvanceClockRequest { to: Some(timestamp(*to)) };
-            let answer = services.advance_clock(Asked::new(request)).await?.into_inner();
+            let answer = services.advance_clock(admitted(request)).await?.into_inner();
             ModelAnswer::Advanced { now: instant(answer.now) }
         }
         Request::Restart | Request::Checkpoint => ModelAnswer::Done,
@@ -56,25 +56,25 @@ async fn told(services: &Services, query: &Query) -> Result<Told, Status> {
     Ok(match query.clone() {
         Query::Forecast { merchant_id } => {
             let request = v1::GetCashForecastRequest { merchant_id };
-            Told::Forecast(wire::forecast(services.get_cash_forecast(Asked::new(request)).await?.into_inner()))
+            Told::Forecast(wire::forecast(services.get_cash_forecast(admitted(request)).await?.into_inner()))
         }
         Query::Quote { merchant_id, prices } => {
             let request = v1::QuoteGuaranteeRequest { merchant_id, prices };
-            Told::Quote(wire::quote(services.quote_guarantee(Asked::new(request)).await?.into_inner()))
+            Told::Quote(wire::quote(services.quote_guarantee(admitted(request)).await?.into_inner()))
         }
         Query::Guarantees { merchant_ids } => {
             let request = v1::BatchGetGuaranteesRequest { merchant_ids };
-            let answer = services.batch_get_guarantees(Asked::new(request)).await?.into_inner();
+            let answer = services.batch_get_guarantees(admitted(request)).await?.into_inner();
             let known = answer.guarantees.into_iter().map(|one| (one.merchant_id, one.guarantee)).collect();
             Told::Guarantees { known, unknown: answer.unknown_merchant_ids }
         }
         Query::Merchant { merchant_id } => {
             let request = v1::GetMerchantRequest { merchant_id };
-            let answer = services.get_merchant(Asked::new(request)).await?.into_inner();
+            let answer = services.get_merchant(admitted(request)).await?.into_inner();
             Told::Merchant(wire::merchant(answer.merchant.expect("a merchant")))
         }
         Query::Policy { version } => {
-            let answer = services.get_policy(Asked::new(v1::GetPolicyRequest { version })).await?.into_inner();
+            let answer = services.get_policy(admitted(v1::GetPolicyRequest { version })).await?.into_inner();
             Told::Policy { policy: wire::version(answer.policy), latest: answer.latest_version }
         }
         Query::History(history) => Told::Past(crate::history::past(services, history).await?),
@@ -94,7 +94,7 @@ macro_rules! call {
         request.request_id = $command.request_id.clone();
         request.validate_only = $command.validate_only;
         request.not_after = $command.not_after.map(timestamp);
-        let answer = $services.$method(Asked::new(request)).await?.into_inner();
+        let answer = $services.$method(admitted(request)).await?.into_inner();
         let (at, replayed, receipt) = (instant(answer.$at), answer.replayed, wire::receipt(answer.receipt.clone()));
         Commanded { effect: $effect(answer), at, replayed, receipt }
     }};

@@ -1,12 +1,14 @@
 //! An order that is classified among others.
 
 use prost::Message as _;
-use tonic::{Code, Request as Asked, Status};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tplus::{
     grpc::{Services, wire::ClassifyOrdersRequest},
     proto::{orders::order_service_server::OrderService as _, v1},
 };
+
+use crate::send::admitted;
 
 /// Classifies an order by itself or, every other time, between two of which nothing can be made; that must not make a difference.
 pub(crate) async fn classify(
@@ -15,7 +17,7 @@ pub(crate) async fn classify(
 ) -> Result<v1::ClassifyOrderResponse, Status> {
     let alone = order.order_id.len().wrapping_add(order.price.len()).is_multiple_of(2);
     if alone {
-        services.classify_order(Asked::new(order)).await.map(tonic::Response::into_inner)
+        services.classify_order(admitted(order)).await.map(tonic::Response::into_inner)
     } else {
         among_others(services, order).await
     }
@@ -32,7 +34,7 @@ async fn among_others(
     let orders = vec![bad, order, v1::CompletedOrder::default()];
     let chunk = v1::ClassifyOrdersRequest { orders, with_receipts: true, validate_only, not_after };
     let chunk = ClassifyOrdersRequest::decode(&*chunk.encode_to_vec()).expect("a message");
-    let answer = services.classify_orders(Asked::new(chunk)).await?.into_inner().encode_to_vec();
+    let answer = services.classify_orders(admitted(chunk)).await?.into_inner().encode_to_vec();
     let results = v1::ClassifyOrdersResponse::decode(&*answer).expect("a message").results;
     let [before, result, after] = <[v1::OrderResult; 3]>::try_from(results).expect("a result for each");
     assert!(before.refusal.is_some() && after.refusal.is_some(), "{before:?}, {after:?}");

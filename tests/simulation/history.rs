@@ -1,7 +1,7 @@
 //! Questions that are answered from the history, and their answers. Lists are read page by page, and put together again.
 #![allow(clippy::needless_update, reason = "one of the lists has no filter")]
 
-use tonic::{Request as Asked, Status};
+use tonic::Status;
 use tplus::{
     grpc::Services,
     proto::{
@@ -26,7 +26,7 @@ use crate::{
         ledger::{Balances, Entry, Kind},
         plain::date,
     },
-    send::duration,
+    send::{admitted, duration},
     wire::{self, cycle, income, instant, receipt, release, timestamp},
 };
 
@@ -37,7 +37,7 @@ macro_rules! pages {
         let mut request = v1::$request { $($field: $value,)* page_size: size, ..Default::default() };
         let mut all = Vec::new();
         loop {
-            let page = $services.$method(Asked::new(request)).await?.into_inner();
+            let page = $services.$method(admitted(request)).await?.into_inner();
             let most = if size == 0 { 50 } else { size as usize };
             assert!(page.$items.len() <= most, "more than was asked for");
             all.extend(page.$items.into_iter().map($of));
@@ -52,7 +52,7 @@ macro_rules! pages {
 /// Asks for one thing.
 macro_rules! one {
     ($services:ident, $method:ident, $request:ident { $($field:ident),* }) => {
-        $services.$method(Asked::new(v1::$request { $($field),* })).await?.into_inner()
+        $services.$method(admitted(v1::$request { $($field),* })).await?.into_inner()
     };
 }
 
@@ -222,7 +222,7 @@ async fn statement(services: &Services, merchant_id: String, day: String, page_s
         v1::GetSettlementStatementRequest { merchant_id, date: day.clone(), page_size, page_token: String::new() };
     let mut orders = Vec::new();
     loop {
-        let page = services.get_settlement_statement(Asked::new(request)).await?.into_inner();
+        let page = services.get_settlement_statement(admitted(request)).await?.into_inner();
         assert_eq!(page.date, day);
         orders.extend(page.orders.into_iter().map(order));
         if page.next_page_token.is_empty() {

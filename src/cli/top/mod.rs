@@ -18,18 +18,15 @@ use self::{
     keys::{View, Wish},
     source::{Source, Update},
 };
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, print, target::Target};
 use crate::proto::v1::MerchantMeasure;
 
 /// What `tplus top` is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the server's metrics are
+    /// Where the server's metrics are, which are never encrypted; the options under Server are for its largest merchants
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: String,
-    /// Where the server is asked for its largest merchants
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    server: String,
     /// How often to look, 200ms to 60s
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = pace)]
     every: Duration,
@@ -39,6 +36,8 @@ pub(super) struct Args {
     /// Look twice, print what happened in between as text, and end; also what happens where there is no terminal
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// By what merchants are ranked.

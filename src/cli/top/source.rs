@@ -13,11 +13,14 @@ use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
 
 use super::{Args, By, figures::Figures, sample::Sample};
 use crate::{
-    cli::{Exit, Failure},
+    cli::{
+        Exit, Failure,
+        call::CallError,
+        target::{Connection, Server},
+    },
     clock::{OsTime, TimeSource as _},
     proto::v1::{RankMerchantsRequest, RankedMerchant, merchant_service_client::MerchantServiceClient},
 };
@@ -44,7 +47,7 @@ pub(super) enum Update {
 #[derive(Debug)]
 pub(super) struct Source {
     metrics: String,
-    merchants: MerchantServiceClient<Channel>,
+    server: Server,
     every: Duration,
     by: watch::Receiver<By>,
 }
@@ -53,20 +56,17 @@ impl Source {
     /// Nobody is connected to yet. Needs a runtime. Also answers where to say by what merchants are to be ranked.
     ///
     /// # Errors
-    /// When the address of the server cannot be used.
+    /// When what is said of the connection does not go together, or a file of it cannot be used.
     pub(super) fn new(args: &Args) -> Result<(Self, watch::Sender<By>), Failure> {
         let (wish, by) = watch::channel(args.by);
-        let endpoint = Endpoint::from_shared(args.server.clone());
-        let endpoint =
-            endpoint.map_err(|error| Failure::new(Exit::Usage, error).during(format!("--server {:?}", args.server)))?;
-        let merchants = MerchantServiceClient::new(endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy());
+        let server = args.target.server()?;
         let metrics = args.metrics.trim_start_matches("http://").trim_end_matches("/metrics").to_owned();
-        Ok((Self { metrics, merchants, every: args.every, by }, wish))
+        Ok((Self { metrics, server, every: args.every, by }, wish))
     }
 
     /// Tells what happens, until nobody listens.
     pub(super) async fn go_on(self, told: Sender<Update>) {
-        let ranks = tokio::spawn(rank(self.merchants.clone(), self.by.clone(), told.clone()));
+        let ranks = tokio::spawn(rank(self.server.clone(), self.by.clone(), told.clone()));
         let mut pace = interval(self.every);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = None;
@@ -99,7 +99,7 @@ impl Source {
         let figures = figures(&before, &now)
             .ok_or_else(|| Failure::new(Exit::Failed, "the server was started again between two looks".to_owned()))?;
         let by = *self.by.borrow();
-        Ok((figures, largest(&mut self.merchants.clone(), by).await))
+        Ok((figures, largest(&self.server, by).await))
     }
 
     async fn look(&self) -> Result<Sample, String> {
@@ -133,10 +133,10 @@ async fn get(address: &str) -> Result<String, String> {
 }
 
 /// Ranks merchants every few seconds, and at once when they are to be ranked by something else.
-async fn rank(mut server: MerchantServiceClient<Channel>, mut by: watch::Receiver<By>, told: Sender<Update>) {
+async fn rank(server: Server, mut by: watch::Receiver<By>, told: Sender<Update>) {
     loop {
         let wanted = *by.borrow_and_update();
-        if told.send(Update::Merchants(wanted, largest(&mut server, wanted).await)).is_err() {
+        if told.send(Update::Merchants(wanted, largest(&server, wanted).await)).is_err() {
             return;
         }
         if let Ok(Err(_)) = timeout(RANK_EVERY, by.changed()).await {
@@ -145,7 +145,12 @@ async fn rank(mut server: MerchantServiceClient<Channel>, mut by: watch::Receive
     }
 }
 
-async fn largest(server: &mut MerchantServiceClient<Channel>, by: By) -> Result<Vec<RankedMerchant>, String> {
-    let ranked = server.rank_merchants(RankMerchantsRequest { by: by.measure().into(), most: MERCHANTS }).await;
-    ranked.map(|ranked| ranked.into_inner().merchants).map_err(|status| status.message().to_owned())
+async fn largest(server: &Server, by: By) -> Result<Vec<RankedMerchant>, String> {
+    let mut merchants: MerchantServiceClient<Connection> = MerchantServiceClient::new(server.connection());
+    let ranked = merchants.rank_merchants(RankMerchantsRequest { by: by.measure().into(), most: MERCHANTS });
+    match timeout(PATIENCE, ranked).await {
+        Ok(Ok(ranked)) => Ok(ranked.into_inner().merchants),
+        Ok(Err(status)) => Err(CallError::Status(status).to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
 }

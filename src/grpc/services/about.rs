@@ -28,7 +28,7 @@ pub(super) trait Concerns {
 
 /// Who is asking and what, once it is clear that it is about nobody whom he may not touch.
 pub(super) fn admitted<R: Concerns>(request: Request<R>) -> Result<(Session, R), Status> {
-    let session = session(&request);
+    let session = session(&request)?;
     let request = request.into_inner();
     let allowed = match request.about() {
         About::Nobody => Ok(()),
@@ -40,9 +40,9 @@ pub(super) fn admitted<R: Concerns>(request: Request<R>) -> Result<(Session, R),
     Ok((session, request))
 }
 
-/// Who is asking.
-pub(super) fn session<R>(request: &Request<R>) -> Session {
-    request.extensions().get().cloned().unwrap_or_default()
+/// Who is asking. A call that the gate has not seen is nobody's, and is refused.
+pub(super) fn session<R>(request: &Request<R>) -> Result<Session, Status> {
+    request.extensions().get().cloned().ok_or_else(convert::not_admitted)
 }
 
 macro_rules! about {

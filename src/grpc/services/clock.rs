@@ -13,7 +13,8 @@ use crate::{
 
 #[async_trait]
 impl ClockService for Services {
-    async fn get_clock(&self, _: Request<GetClockRequest>) -> Result<Response<GetClockResponse>, Status> {
+    async fn get_clock(&self, request: Request<GetClockRequest>) -> Result<Response<GetClockResponse>, Status> {
+        admitted(request)?;
         let engine = self.engine()?;
         let now = engine.now().await.map_err(convert::failed)?;
         Ok(Response::new(convert::clock(now, engine.clock_mode())))

@@ -38,7 +38,7 @@ impl OrderService for Services {
         &self,
         request: Request<ClassifyOrdersRequest>,
     ) -> Result<Response<ClassifyOrdersResponse>, Status> {
-        let session = session(&request);
+        let session = session(&request)?;
         let mut chunk = request.into_inner().chunk;
         let engine = self.engine()?;
         let manner = Manner { caller: session.caller().to_owned(), ..convert::manner(&chunk)? };
@@ -60,7 +60,7 @@ impl OrderService for Services {
         &self,
         request: Request<Streaming<StreamClassifyOrdersRequest>>,
     ) -> Result<Response<chunks::Answers>, Status> {
-        let session = session(&request);
+        let session = session(&request)?;
         let (engine, chunks) = (self.engine()?, request.into_inner());
         Ok(Response::new(chunks::answers(engine, session, &self.deciders, chunks, self.slot.draining())))
     }

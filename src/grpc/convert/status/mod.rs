@@ -67,6 +67,15 @@ pub fn not_ready(why: NotReady) -> Status {
     unavailable(info(reason::UNAVAILABLE, [("state", state.into())]), why.to_string())
 }
 
+/// A call that reached a service and that nobody has admitted: the server is put together wrongly, and does nothing for it.
+pub fn not_admitted() -> Status {
+    tracing::error!(
+        "a call has reached a service past the gate, and is refused: the server's layers are not as they should be"
+    );
+    let message = "the server has not found out who is asking, by a fault of its own";
+    status(reason::INTERNAL, message.to_owned(), info(reason::INTERNAL, []))
+}
+
 /// A message of which too little has come in a time that is long enough for any.
 pub fn incomplete_message(within: Duration) -> Status {
     let message = format!("the message was not complete within {} seconds of its beginning", within.as_secs());
