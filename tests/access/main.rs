@@ -7,6 +7,7 @@ mod pki;
 mod served;
 mod tokens;
 
+mod drain;
 mod four_eyes;
 mod limits;
 mod permissions;
