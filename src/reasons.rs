@@ -115,13 +115,13 @@ reasons! {
     CLOCK_BACKWARDS: FailedPrecondition,
     /// The instant or day that is asked for has not come.
     IN_THE_FUTURE: OutOfRange,
-    /// There is no such proposal, or it has ended more than 30 days ago.
+    /// There is no such proposal that the caller may see, or it has ended more than 30 days ago.
     PROPOSAL_NOT_FOUND: NotFound,
     /// Nobody approved the proposal in time.
     PROPOSAL_EXPIRED: FailedPrecondition,
     /// The proposal was approved, rejected or withdrawn already.
     PROPOSAL_CLOSED: FailedPrecondition,
-    /// As many proposals are open as may be; one has to end first.
+    /// As many proposals are open or kept as may be, of this caller or of all; some have to end, or to be 30 days past.
     TOO_MANY_PROPOSALS: FailedPrecondition,
     /// What is proposed, or was, has been decided already, under its own request_id.
     DECIDED_ALREADY: FailedPrecondition,

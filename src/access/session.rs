@@ -95,14 +95,14 @@ impl Session {
         Err(admitted.refuse("", Denied::AllMerchants { caller: self.caller().to_owned() }))
     }
 
-    /// Whether the caller has another permission than the one that the method needs.
+    /// Whether the caller has another permission than the one that the method needs, for something about a merchant (empty: about all).
     ///
     /// # Errors
     /// [`Denied::NotPermitted`].
-    pub fn may(&self, needs: Permission) -> Result<(), Denied> {
+    pub fn may(&self, needs: Permission, merchant: &str) -> Result<(), Denied> {
         match &self.0 {
             Some(admitted) if !admitted.grant.may.contains(needs) => {
-                Err(self.refuse("", |caller| Denied::NotPermitted { caller, needs }))
+                Err(self.refuse(merchant, |caller| Denied::NotPermitted { caller, needs }))
             }
             _ => Ok(()),
         }

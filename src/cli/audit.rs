@@ -1,6 +1,7 @@
 //! `tplus audit`: who did what, and who tried to.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -62,13 +63,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut print = |line: String| writeln!(out, "{line}");
     let mut read = Ok(());
+    let mut proposals = Proposals::new();
     if !args.refused {
         read = journal::read(&args.data_dir, Lsn::FIRST, |lsn, record| {
+            let merchant = merchant(record, &mut proposals);
             let at = Timestamp::from_micros(record.recorded_at);
             while let Some((_, line)) = tried.next_if(|(tried, _)| *tried <= at) {
                 print(line)?;
             }
-            if args.wants_record(record, at) { print(args.done(lsn.get(), record)) } else { Ok(()) }
+            if args.wants_record(record, merchant.as_deref(), at) {
+                print(args.done(lsn.get(), record, merchant.as_deref()))
+            } else {
+                Ok(())
+            }
         });
     }
     let rest = tried.try_for_each(|(_, line)| print(line));
@@ -116,15 +123,27 @@ fn tried(args: &Args, log: &Path) -> Result<Tried, Failure> {
     Ok(tried)
 }
 
+/// The merchants that proposals are about, by the ids of these.
+type Proposals = HashMap<String, String>;
+
 /// The merchant that a record is about, if it is about one.
-fn merchant(record: &Record) -> Option<&str> {
+fn merchant(record: &Record, proposals: &mut Proposals) -> Option<String> {
     match &record.body {
-        Some(Body::Merchant(facts)) => Some(&facts.merchant_id),
-        Some(Body::ProposalMade(made)) => match &made.change {
-            Some(Change::Deduction(asked)) => Some(&asked.merchant_id),
-            Some(Change::Adjustment(asked)) => Some(&asked.merchant_id),
-            Some(Change::Policy(_)) | None => None,
-        },
+        Some(Body::Merchant(facts)) => Some(facts.merchant_id.clone()),
+        Some(Body::ProposalMade(made)) => {
+            let merchant = match &made.change {
+                Some(Change::Deduction(asked)) => Some(&asked.merchant_id),
+                Some(Change::Adjustment(asked)) => Some(&asked.merchant_id),
+                Some(Change::Policy(_)) | None => None,
+            };
+            // An id may be used again once its proposal is long past.
+            match merchant {
+                Some(merchant) => drop(proposals.insert(made.proposal_id.clone(), merchant.clone())),
+                None => drop(proposals.remove(&made.proposal_id)),
+            }
+            merchant.cloned()
+        }
+        Some(Body::ProposalClosed(closed)) => proposals.get(&closed.proposal_id).cloned(),
         _ => None,
     }
 }
@@ -137,17 +156,19 @@ impl Args {
             && self.until.is_none_or(|until| at < until)
     }
 
-    /// What the engine writes down for itself, that time goes on, nobody did.
-    fn wants_record(&self, record: &Record, at: Timestamp) -> bool {
+    /// What the engine writes down for itself, that time goes on, nobody did. What one has proposed and another approved both did.
+    fn wants_record(&self, record: &Record, merchant: Option<&str>, at: Timestamp) -> bool {
         let by_itself = matches!(record.body, Some(Body::ClockLease(_)) | None);
-        !by_itself && self.wants(&record.caller, merchant(record), at)
+        let proposer = record.approval.as_ref().map(|approval| approval.proposed_by.as_str());
+        let mut callers = [Some(record.caller.as_str()), proposer].into_iter().flatten();
+        !by_itself && callers.any(|caller| self.wants(caller, merchant, at))
     }
 
-    fn done(&self, lsn: u64, record: &Record) -> String {
+    fn done(&self, lsn: u64, record: &Record, merchant: Option<&str>) -> String {
         if self.output == Output::Text {
             return format!("done    {}", record::line(lsn, record));
         }
-        let merchant = merchant(record).unwrap_or_default();
+        let merchant = merchant.unwrap_or_default();
         let at = Timestamp::from_micros(record.recorded_at).to_string();
         let record: Value = record::json(lsn, record);
         let caller = record.get("caller").cloned().unwrap_or_else(|| "".into());

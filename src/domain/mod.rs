@@ -48,7 +48,7 @@ pub use margin::{CleanRecord, DayQuota, Margin, NextMultiple, PendingOfDay};
 pub use merchant::{DayTotals, Deduction, Hold, Imbalance, Lasting, Lifetime, Merchant, Pending, Release, Stage};
 pub use money::{InvalidAmount, Money};
 pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
-pub use proposal::{Change, Closing, Proposal, ProposalState, ProposalVerdict, Proposals};
+pub use proposal::{Bounds, Change, Closing, Proposal, ProposalState, ProposalVerdict, Proposals};
 pub use quote::{Obstacle, Quote};
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};

@@ -19,6 +19,25 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether this is what was asked for, with `asked`: who did not say which version of the policy he has seen gets the one of then.
+    fn is(&self, asked: &Self) -> bool {
+        match (self, asked) {
+            (Self::Policy(known), Self::Policy(asked)) => {
+                let expected_version = asked.expected_version.or(known.expected_version);
+                *known == SetPolicy { expected_version, ..asked.clone() }
+            }
+            _ => self == asked,
+        }
+    }
+
+    /// How many of its kind there may be.
+    const fn bounds(&self) -> &'static Bounds {
+        match self {
+            Self::Deduction(..) | Self::Adjustment(..) => &Bounds::OF_MONEY,
+            Self::Policy(_) => &Bounds::OF_POLICIES,
+        }
+    }
+
     /// The merchant that it is about; none: all of them.
     pub const fn merchant(&self) -> Option<&MerchantId> {
         match self {
@@ -26,6 +45,26 @@ impl Change {
             Self::Policy(_) => None,
         }
     }
+}
+
+/// How many proposals of a kind there may be: those that somebody could have open at once, and those that are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Open, by one proposer: so that none takes the places of all.
+    pub open_of_one: usize,
+    /// Open.
+    pub open: usize,
+    /// Open, or ended within the last 30 days, by one proposer.
+    pub kept_of_one: usize,
+    /// Open, or ended within the last 30 days.
+    pub kept: usize,
+}
+
+impl Bounds {
+    /// Of deductions and adjustments together.
+    pub const OF_MONEY: Self = Self { open_of_one: 100, open: 1_000, kept_of_one: 5_000, kept: 50_000 };
+    /// Of policies, of which each may be large.
+    pub const OF_POLICIES: Self = Self { open_of_one: 10, open: 50, kept_of_one: 50, kept: 200 };
 }
 
 /// A change that somebody has asked for.
@@ -109,6 +148,11 @@ impl Proposal {
         self.closing.as_ref().map_or(self.expires_at, |closing| closing.at)
     }
 
+    /// Whether it has ended so long ago that the next one that is made pushes it out.
+    fn is_past(&self, now: Timestamp) -> bool {
+        self.ends_at().after(Proposals::KEPT_FOR) < now
+    }
+
     fn check_open(&self, now: Timestamp) -> Result<(), Rejection> {
         match self.state(now) {
             ProposalState::Open => Ok(()),
@@ -128,11 +172,8 @@ pub struct Proposals {
 }
 
 impl Proposals {
-    /// How many may be open at once.
-    pub const MOST_OPEN: usize = 1_000;
-    /// How many are kept at most; the first that have ended go first.
-    pub const MOST_KEPT: usize = 10_000;
-    /// How long they are kept after they have ended. What they brought about is remembered for ever, as everything is.
+    /// How long they are kept after they have ended, so that an id means the same proposal for at least as long. What they brought about is
+    /// remembered for ever, as everything is.
     pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
     /// How long a proposal may be open at most.
     pub const LONGEST: Duration = Self::KEPT_FOR;
@@ -163,6 +204,11 @@ impl Proposals {
         found.ok_or(Rejection::ProposalNotFound)
     }
 
+    /// The same, and not one that has got its id since somebody looked.
+    fn numbered(&self, id: &RequestId, number: u64) -> Result<&Proposal, Rejection> {
+        self.get(id).and_then(|found| if found.number == number { Ok(found) } else { Err(Rejection::ProposalNotFound) })
+    }
+
     /// The first answer again, when the proposal is known.
     ///
     /// # Errors
@@ -170,7 +216,7 @@ impl Proposals {
     pub fn recall(&self, id: &RequestId, change: &Change, by: &str) -> Result<Option<&Proposal>, Rejection> {
         let Ok(known) = self.get(id) else { return Ok(None) };
         let same = |field, holds| if holds { Ok(()) } else { Err(Rejection::Conflict { field }) };
-        same("change", known.change == *change)?;
+        same("change", known.change.is(change))?;
         same("proposed_by", *known.proposed_by == *by)?;
         Ok(Some(known))
     }
@@ -187,10 +233,7 @@ impl Proposals {
         lasts: Duration,
     ) -> Result<Proposal, Rejection> {
         check_known(by)?;
-        let open = self.by_number.values().filter(|proposal| proposal.state(now) == ProposalState::Open).count();
-        if open >= Self::MOST_OPEN {
-            return Err(Rejection::TooManyProposals { limit: Self::MOST_OPEN });
-        }
+        self.check_room(change.bounds(), by, now)?;
         Ok(Proposal {
             number: self.latest + 1,
             id: id.clone(),
@@ -202,13 +245,41 @@ impl Proposals {
         })
     }
 
+    fn check_room(&self, bounds: &'static Bounds, by: &str, now: Timestamp) -> Result<(), Rejection> {
+        let kept = self.by_number.values().filter(|other| !other.is_past(now) && other.change.bounds() == bounds);
+        let (mut open_of_one, mut open, mut kept_of_one, mut all) = (0, 0, 0, 0);
+        for other in kept {
+            let (is_open, is_his) = (other.state(now) == ProposalState::Open, *other.proposed_by == *by);
+            all += 1;
+            open += usize::from(is_open);
+            kept_of_one += usize::from(is_his);
+            open_of_one += usize::from(is_open && is_his);
+        }
+        for (there, limit, what) in [
+            (open_of_one, bounds.open_of_one, "open proposals of this caller"),
+            (open, bounds.open, "open proposals"),
+            (kept_of_one, bounds.kept_of_one, "proposals of this caller that are open or ended within 30 days"),
+            (all, bounds.kept, "proposals that are open or ended within 30 days"),
+        ] {
+            if there >= limit {
+                return Err(Rejection::TooManyProposals { limit, what });
+            }
+        }
+        Ok(())
+    }
+
     /// The proposal, if this one may approve it now, or it was approved already.
     ///
     /// # Errors
     /// When there is none, it is his own, or it has ended otherwise.
-    pub fn to_approve(&self, id: &RequestId, by: &str, now: Timestamp) -> Result<&Proposal, Rejection> {
+    pub fn to_approve(
+        &self,
+        (id, number): (&RequestId, u64),
+        by: &str,
+        now: Timestamp,
+    ) -> Result<&Proposal, Rejection> {
         check_known(by)?;
-        let proposal = self.get(id)?;
+        let proposal = self.numbered(id, number)?;
         if *proposal.proposed_by == *by {
             return Err(Rejection::OwnProposal);
         }
@@ -222,9 +293,9 @@ impl Proposals {
     ///
     /// # Errors
     /// When there is none, it is somebody else's to withdraw, or it has ended otherwise.
-    pub fn close(&self, id: &RequestId, closing: &Closing) -> Result<bool, Rejection> {
+    pub fn close(&self, (id, number): (&RequestId, u64), closing: &Closing) -> Result<bool, Rejection> {
         check_known(&closing.by)?;
-        let proposal = self.get(id)?;
+        let proposal = self.numbered(id, number)?;
         if closing.verdict == ProposalVerdict::Withdrawn && proposal.proposed_by != closing.by {
             return Err(Rejection::NotYourProposal);
         }
@@ -243,19 +314,11 @@ impl Proposals {
         self.latest = proposal.number;
         self.numbers.insert(proposal.id.clone(), proposal.number);
         self.by_number.insert(proposal.number, proposal);
-        let ended: Vec<_> = self.by_number.values().filter(|old| old.ends_at().after(Self::KEPT_FOR) < now).collect();
-        let ended: Vec<u64> = ended.into_iter().map(|old| old.number).collect();
-        ended.into_iter().for_each(|number| self.forget(number));
-        if self.by_number.len() > Self::MOST_KEPT {
-            let ended = self.by_number.values().filter(|old| old.state(now) != ProposalState::Open);
-            let first = ended.min_by_key(|old| (old.ends_at(), old.number)).map(|old| old.number);
-            first.into_iter().for_each(|number| self.forget(number));
-        }
-    }
-
-    fn forget(&mut self, number: u64) {
-        if let Some(proposal) = self.by_number.remove(&number) {
-            self.numbers.remove(&proposal.id);
+        let past: Vec<u64> = self.by_number.values().filter(|old| old.is_past(now)).map(|old| old.number).collect();
+        for number in past {
+            if let Some(old) = self.by_number.remove(&number) {
+                self.numbers.remove(&old.id);
+            }
         }
     }
 
@@ -311,14 +374,15 @@ mod tests {
         with(&mut proposals, "p", start());
         let last = start().after(3 * DAY);
         for now in [start(), last] {
-            assert_eq!(proposals.to_approve(&id("p"), "sub:bob", now).unwrap().id, id("p"));
-            assert_eq!(proposals.to_approve(&id("p"), "sub:ann", now), Err(Rejection::OwnProposal));
-            assert_eq!(proposals.to_approve(&id("p"), "", now), Err(Rejection::IdentityRequired));
-            assert_eq!(proposals.to_approve(&id("q"), "sub:bob", now), Err(Rejection::ProposalNotFound));
+            assert_eq!(proposals.to_approve((&id("p"), 1), "sub:bob", now).unwrap().id, id("p"));
+            assert_eq!(proposals.to_approve((&id("p"), 1), "sub:ann", now), Err(Rejection::OwnProposal));
+            assert_eq!(proposals.to_approve((&id("p"), 1), "", now), Err(Rejection::IdentityRequired));
+            assert_eq!(proposals.to_approve((&id("q"), 1), "sub:bob", now), Err(Rejection::ProposalNotFound));
+            assert_eq!(proposals.to_approve((&id("p"), 2), "sub:bob", now), Err(Rejection::ProposalNotFound));
         }
         let late = last.after(Duration::from_micros(1));
         let expired = Rejection::ProposalExpired { expired_at: last };
-        assert_eq!(proposals.to_approve(&id("p"), "sub:bob", late), Err(expired));
+        assert_eq!(proposals.to_approve((&id("p"), 1), "sub:bob", late), Err(expired));
         assert_eq!(proposals.get(&id("p")).unwrap().state(late), ProposalState::Expired);
     }
 
@@ -342,32 +406,72 @@ mod tests {
             let mut proposals = Proposals::default();
             with(&mut proposals, "p", start());
             let end = closing(by, verdict, now);
-            assert_eq!(proposals.close(&id("p"), &closing("sub:bob", Withdrawn, now)), Err(Rejection::NotYourProposal));
-            assert_eq!(proposals.close(&id("p"), &end), Ok(false));
+            assert_eq!(
+                proposals.close((&id("p"), 1), &closing("sub:bob", Withdrawn, now)),
+                Err(Rejection::NotYourProposal)
+            );
+            assert_eq!(proposals.close((&id("p"), 1), &end), Ok(false));
             assert!(proposals.closed(&id("p"), end.clone()));
             assert!(!proposals.closed(&id("p"), end.clone()), "only once");
-            assert_eq!(proposals.close(&id("p"), &Closing { at: now.after(DAY), ..end }), Ok(true), "a repeat");
+            assert_eq!(proposals.close((&id("p"), 1), &Closing { at: now.after(DAY), ..end }), Ok(true), "a repeat");
             let state = ProposalState::Closed(verdict);
             let no = Err(Rejection::ProposalClosed { state });
-            assert_eq!(proposals.close(&id("p"), &closing("sub:eve", Rejected, now)), no);
-            let approved = proposals.to_approve(&id("p"), "sub:eve", now).map(|_| ());
+            assert_eq!(proposals.close((&id("p"), 1), &closing("sub:eve", Rejected, now)), no);
+            let approved = proposals.to_approve((&id("p"), 1), "sub:eve", now).map(|_| ());
             assert_eq!(approved.is_ok(), verdict == Approved, "an approval may be repeated");
         }
     }
 
     #[test]
-    fn nobody_known_proposes_nothing_and_not_too_many_are_open() {
-        let mut proposals = Proposals::default();
-        let change = deduction(1);
-        let nobody = proposals.propose((&id("p"), &change), "", start(), DAY);
+    fn nobody_known_proposes_anything() {
+        let nobody = Proposals::default().propose((&id("p"), &deduction(1)), "", start(), DAY);
         assert_eq!(nobody, Err(Rejection::IdentityRequired));
-        for n in 0..Proposals::MOST_OPEN {
-            with(&mut proposals, &format!("p{n}"), start());
+    }
+
+    /// Many of each, to see which bound is met at which number: by how many people, and whether each is ended at once.
+    #[test]
+    fn nobody_takes_the_places_of_all_and_all_of_them_are_bounded() {
+        let Bounds { open_of_one, open, kept_of_one, kept } = Bounds::OF_MONEY;
+        for (people, ended, limit, what) in [
+            (1, false, open_of_one, "open proposals of this caller"),
+            (11, false, open, "open proposals"),
+            (1, true, kept_of_one, "proposals of this caller that are open or ended within 30 days"),
+            (11, true, kept, "proposals that are open or ended within 30 days"),
+        ] {
+            let mut proposals = Proposals::default();
+            // Who proposes counts them all, so it is done only where it decides.
+            for number in 1..=u64::try_from(limit).unwrap() {
+                let proposed_by: Arc<str> = format!("sub:{}", number % people).into();
+                let id = id(&format!("p{number}"));
+                let expires_at = start().after(3 * DAY);
+                let change = deduction(900);
+                let closing = ended.then(|| closing("sub:bob", ProposalVerdict::Rejected, start()));
+                let made = Proposal { number, id, change, proposed_by, proposed_at: start(), expires_at, closing };
+                proposals.latest = number;
+                proposals.numbers.insert(made.id.clone(), number);
+                proposals.by_number.insert(number, made);
+            }
+            let propose = |by, at| proposals.propose((&id("p"), &deduction(1)), by, at, DAY).map(|made| made.number);
+            assert_eq!(propose("sub:0", start()), Err(Rejection::TooManyProposals { limit, what }));
+            let other = propose("sub:other", start());
+            assert_eq!(other.is_ok(), people == 1, "{what}: {other:?}");
+            assert!(propose("sub:0", start().after(40 * DAY)).is_ok(), "{what}: they are past by then");
         }
-        let limit = Proposals::MOST_OPEN;
-        let propose = |at| proposals.propose((&id("p"), &change), "sub:ann", at, DAY);
-        assert_eq!(propose(start()), Err(Rejection::TooManyProposals { limit }));
-        assert!(propose(start().after(4 * DAY)).is_ok(), "they have expired by then");
+    }
+
+    #[test]
+    fn a_policy_is_known_with_and_without_the_version_that_was_seen() {
+        let policy = |expected_version| {
+            let (request_id, reason) = (id("s"), Text::default());
+            let policy = crate::domain::Policy::default();
+            Change::Policy(SetPolicy { request_id, policy, effective_at: None, expected_version, reason })
+        };
+        for (known, asked, same) in
+            [(Some(3), Some(3), true), (Some(3), None, true), (Some(3), Some(4), false), (None, Some(3), false)]
+        {
+            assert_eq!(policy(known).is(&policy(asked)), same, "{known:?} {asked:?}");
+        }
+        assert!(!policy(None).is(&deduction(1)));
     }
 
     #[test]
@@ -385,17 +489,5 @@ mod tests {
         assert_eq!(proposals.after(4).map(|kept| kept.number).collect::<Vec<_>>(), [5]);
         let restored = Proposals::restored(proposals.latest(), proposals.after(0).cloned().collect::<Vec<_>>());
         assert_eq!(restored, proposals);
-    }
-
-    #[test]
-    fn only_so_many_are_kept() {
-        let mut proposals = Proposals::default();
-        for n in 0..=Proposals::MOST_KEPT {
-            let name = format!("p{n}");
-            with(&mut proposals, &name, start());
-            assert!(proposals.closed(&id(&name), closing("sub:bob", ProposalVerdict::Rejected, start())));
-        }
-        let kept: Vec<u64> = proposals.after(0).map(|kept| kept.number).collect();
-        assert_eq!((kept.len(), kept.first()), (Proposals::MOST_KEPT, Some(&2)));
     }
 }

@@ -205,10 +205,12 @@ pub enum Rejection {
         state: super::ProposalState,
     },
     /// As many proposals are open as may be.
-    #[error("there are {limit} open proposals, which is the limit")]
+    #[error("there are {limit} {what}, which is the limit")]
     TooManyProposals {
         /// The limit.
         limit: usize,
+        /// Of what.
+        what: &'static str,
     },
     /// The change that is proposed was made already, without the proposal.
     #[error("what is proposed has been decided already, under its own request_id")]

@@ -125,22 +125,27 @@ impl Engine {
     /// See [`EngineError`]; a refusal by the rules is one of them.
     pub async fn set_policy(&self, request: &PolicyRequest) -> Result<Announced, EngineError> {
         let _permit = self.permit()?;
-        self.once_durable(self.announce(request, None)).await
+        self.once_durable(self.announce(request)).await
     }
 
-    /// Announces a policy in the name of who asks for it, or of who has approved what another had proposed.
-    pub(super) fn announce(&self, request: &PolicyRequest, approval: Option<&Approval>) -> Submitted<Announced> {
+    fn announce(&self, request: &PolicyRequest) -> Submitted<Announced> {
         let mut rests_on = Lsn::ZERO;
-        let result = self.try_announce((request, approval), &mut rests_on);
-        if result.as_ref().is_ok_and(|announced| !announced.replayed) {
-            // Deadlines of warnings may have moved. Not under the lock that a command may wait for while it holds its merchant.
-            self.reschedule();
-            self.signals.due.wake();
+        let result = self.try_announce((request, None), &mut rests_on);
+        if !request.validate_only && result.as_ref().is_ok_and(|announced| !announced.replayed) {
+            self.after_announcement();
         }
         Submitted { result, rests_on }
     }
 
-    fn try_announce(
+    /// Deadlines of warnings may have moved. Not under a lock that a command may wait for while it holds its merchant.
+    pub(super) fn after_announcement(&self) {
+        self.reschedule();
+        self.signals.due.wake();
+    }
+
+    /// Announces a policy in the name of who asks for it, or of who has approved what another had proposed. What was announced wants
+    /// [`Engine::after_announcement`].
+    pub(super) fn try_announce(
         &self,
         (request, approval): (&PolicyRequest, Option<&Approval>),
         rests_on: &mut Lsn,

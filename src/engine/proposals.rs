@@ -17,7 +17,7 @@ use crate::{
     codec::{Malformed, decode_closing, decode_proposal, encode_approval, encode_closing, encode_proposal},
     domain::{
         BalanceAdjusted, Change, Closing, Command, Id, MarginDeducted, MerchantId, Proposal, ProposalVerdict,
-        Proposals, Rejection, RequestId, Text, Timestamp,
+        Proposals, Rejection, RequestId, SetPolicy, Text, Timestamp,
     },
     journal::Lsn,
     proto::journal::{Approval, Record, record::Body},
@@ -104,6 +104,8 @@ pub struct ProposalRequest {
 pub struct VerdictRequest {
     /// The proposal.
     pub id: RequestId,
+    /// Its number, so that none is meant but the one that was looked at.
+    pub number: u64,
     /// What shall become of it.
     pub verdict: ProposalVerdict,
     /// Who asks.
@@ -148,6 +150,14 @@ impl Made {
     }
 }
 
+/// What came of a look at a proposal that shall be approved.
+enum Approving {
+    /// Its change was made.
+    Done(ProposalAnswer),
+    /// It had been before.
+    Known(ProposalAnswer),
+}
+
 /// How a change is to be made.
 #[derive(Clone, Copy)]
 struct Making<'a> {
@@ -175,7 +185,16 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`]; a refusal by the rules is one of them.
     pub async fn propose(&self, request: &ProposalRequest) -> Result<ProposalAnswer, EngineError> {
-        self.about_proposals(|kept, rests_on| self.try_propose(request, kept, rests_on)).await
+        let _permit = self.permit()?;
+        self.check_lag()?;
+        self.next_segment(1).await;
+        let mut rests_on = Lsn::ZERO;
+        let result = self.look_ahead(request, &mut rests_on);
+        let result = result.and_then(|change| {
+            let request = ProposalRequest { change, ..request.clone() };
+            self.about_proposals(&mut rests_on, |kept, rests_on| self.try_propose(&request, kept, rests_on))
+        });
+        self.once_durable(Submitted { result, rests_on }).await
     }
 
     /// Ends a proposal: makes its change, by the rules and the state of now, or sees to it that nobody does any more. Answers when that is durable.
@@ -183,11 +202,17 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`]; a refusal by the rules is one of them, and leaves the proposal open.
     pub async fn decide_proposal(&self, request: &VerdictRequest) -> Result<ProposalAnswer, EngineError> {
-        self.about_proposals(|kept, rests_on| match request.verdict {
-            ProposalVerdict::Approved => self.try_approve(request, kept, rests_on),
-            ProposalVerdict::Rejected | ProposalVerdict::Withdrawn => self.try_close(request, kept, rests_on),
-        })
-        .await
+        let _permit = self.permit()?;
+        self.check_lag()?;
+        self.next_segment(1).await;
+        let mut rests_on = Lsn::ZERO;
+        let result = match request.verdict {
+            ProposalVerdict::Approved => self.approve(request, &mut rests_on),
+            ProposalVerdict::Rejected | ProposalVerdict::Withdrawn => {
+                self.about_proposals(&mut rests_on, |kept, rests_on| self.try_close(request, kept, rests_on))
+            }
+        };
+        self.once_durable(Submitted { result, rests_on }).await
     }
 
     /// What a look at the proposals gives, once everything that it rests on is durable.
@@ -205,20 +230,38 @@ impl Engine {
         Ok(seen)
     }
 
-    async fn about_proposals(
+    /// Decides while nobody else does.
+    fn about_proposals<T>(
         &self,
-        decide: impl FnOnce(&mut Kept, &mut Lsn) -> Result<ProposalAnswer, EngineError>,
-    ) -> Result<ProposalAnswer, EngineError> {
-        let _permit = self.permit()?;
-        self.check_lag()?;
-        self.next_segment(1).await;
-        let submitted = {
-            let mut kept = self.proposals.lock();
-            let mut rests_on = kept.lsn;
-            let result = decide(&mut kept, &mut rests_on);
-            Submitted { result, rests_on }
-        };
-        self.once_durable(submitted).await
+        rests_on: &mut Lsn,
+        decide: impl FnOnce(&mut Kept, &mut Lsn) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut kept = self.proposals.lock();
+        *rests_on = kept.lsn.max(*rests_on);
+        decide(&mut kept, rests_on)
+    }
+
+    /// Sees whether what is proposed would be refused now, unless it is known. Answers the change as it is to be kept: of a policy with the
+    /// version that it is meant to follow, since it replaces all of that.
+    fn look_ahead(&self, request: &ProposalRequest, rests_on: &mut Lsn) -> Result<Change, EngineError> {
+        let ProposalRequest { id, change, caller, not_after, .. } = request;
+        let known = self.about_proposals(rests_on, |kept, _| {
+            Ok(kept.proposals.recall(id, change, caller)?.map(|known| known.change.clone()))
+        })?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let making = Making { caller, approval: None, validate_only: true, not_after: *not_after };
+        let made = self.make(change, making, rests_on)?;
+        if made.replayed() {
+            return Err(Rejection::DecidedAlready.into());
+        }
+        Ok(match (change, made) {
+            (Change::Policy(set), Made::Policy(Announced { in_force, .. })) => {
+                Change::Policy(SetPolicy { expected_version: Some(in_force.version - 1), ..set.clone() })
+            }
+            _ => change.clone(),
+        })
     }
 
     fn try_propose(
@@ -232,10 +275,6 @@ impl Engine {
             let proposal = known.clone();
             return Ok(ProposalAnswer { proposal, replayed: true, made: None, now: self.time_for(rests_on)? });
         }
-        let making = Making { caller, approval: None, validate_only: true, not_after: *not_after };
-        if self.make(change, making, rests_on)?.replayed() {
-            return Err(Rejection::DecidedAlready.into());
-        }
         let _in_flight = self.time.in_flight();
         let now = self.time_for(rests_on)?;
         check_not_after(*not_after, now)?;
@@ -248,35 +287,62 @@ impl Engine {
         Ok(ProposalAnswer { proposal, replayed: false, made: None, now })
     }
 
+    fn approve(&self, request: &VerdictRequest, rests_on: &mut Lsn) -> Result<ProposalAnswer, EngineError> {
+        let decided = self.about_proposals(rests_on, |kept, rests_on| self.try_approve(request, kept, rests_on))?;
+        let (answer, known) = match decided {
+            Approving::Done(answer) => (answer, false),
+            Approving::Known(answer) => (answer, true),
+        };
+        if known {
+            // Its answer may have left memory; nobody has to wait meanwhile.
+            let making =
+                Making { caller: &request.caller, approval: None, validate_only: true, not_after: request.not_after };
+            let made = self.make(&answer.proposal.change, making, rests_on)?;
+            return Ok(ProposalAnswer { made: Some(made), ..answer });
+        }
+        if matches!(answer.made, Some(Made::Policy(_))) {
+            self.after_announcement();
+        }
+        Ok(answer)
+    }
+
     fn try_approve(
         &self,
         request: &VerdictRequest,
         kept: &mut Kept,
         rests_on: &mut Lsn,
-    ) -> Result<ProposalAnswer, EngineError> {
-        let VerdictRequest { id, caller, not_after, .. } = request;
+    ) -> Result<Approving, EngineError> {
+        let VerdictRequest { id, number, caller, not_after, .. } = request;
         let now = {
             let _in_flight = self.time.in_flight();
             self.time_for(rests_on)?
         };
-        let proposal = kept.proposals.to_approve(id, caller, now)?.clone();
-        let approval = encode_approval(&proposal, now);
-        // The decision is a moment later than the look, and may be too late.
-        let not_after = not_after.map_or(proposal.expires_at, |limit| limit.min(proposal.expires_at));
-        // What was approved already is known, and nothing but its answer is wanted.
-        let known = proposal.closing.is_some();
-        let making = Making { caller, approval: Some(&approval), validate_only: known, not_after: Some(not_after) };
-        let made = self.make(&proposal.change, making, rests_on)?;
-        if known {
-            return Ok(ProposalAnswer { proposal, replayed: true, made: Some(made), now });
+        let proposal = kept.proposals.to_approve((id, *number), caller, now)?.clone();
+        if proposal.closing.is_some() {
+            return Ok(Approving::Known(ProposalAnswer { proposal, replayed: true, made: None, now }));
         }
+        let approval = encode_approval(&proposal, now);
+        let ends = proposal.expires_at;
+        // The decision is a moment later than the look, and may be too late.
+        let bound = not_after.map_or(ends, |limit| limit.min(ends));
+        let making = Making { caller, approval: Some(&approval), validate_only: false, not_after: Some(bound) };
+        // From its record on until the proposal is closed, memory contradicts the journal.
+        let recorded = Recorded;
+        let made = self.make(&proposal.change, making, rests_on).map_err(|error| match error {
+            EngineError::Rejected(Rejection::Expired { not_after, .. }) if not_after == ends => {
+                Rejection::ProposalExpired { expired_at: ends }.into()
+            }
+            error => error,
+        })?;
         if made.replayed() {
             return Err(Rejection::DecidedAlready.into());
         }
         kept.proposals.closed(id, approval_at(now, caller));
         // The position of the change, which was recorded last.
         kept.lsn = *rests_on;
-        Ok(ProposalAnswer { proposal: kept.proposals.get(id)?.clone(), replayed: false, made: Some(made), now })
+        drop(recorded);
+        let proposal = kept.proposals.get(id)?.clone();
+        Ok(Approving::Done(ProposalAnswer { proposal, replayed: false, made: Some(made), now }))
     }
 
     fn try_close(
@@ -285,11 +351,11 @@ impl Engine {
         kept: &mut Kept,
         rests_on: &mut Lsn,
     ) -> Result<ProposalAnswer, EngineError> {
-        let VerdictRequest { id, verdict, caller, reason, not_after } = request;
+        let VerdictRequest { id, number, verdict, caller, reason, not_after } = request;
         let _in_flight = self.time.in_flight();
         let now = self.time_for(rests_on)?;
         let closing = Closing { at: now, by: caller.as_str().into(), verdict: *verdict, reason: reason.clone() };
-        let replayed = kept.proposals.close(id, &closing)?;
+        let replayed = kept.proposals.close((id, *number), &closing)?;
         if !replayed {
             check_not_after(*not_after, now)?;
             let lsn = append(&self.journal, now, caller, Body::ProposalClosed(encode_closing(id, &closing)))?;
@@ -326,7 +392,7 @@ impl Engine {
                 let Making { validate_only, not_after, .. } = making;
                 let caller = making.caller.to_owned();
                 let request = PolicyRequest { set: set.clone(), caller, validate_only, not_after };
-                told(self.announce(&request, approval), rests_on).map(Made::Policy)
+                self.try_announce((&request, approval), rests_on).map(Made::Policy)
             }
         }
     }

@@ -43,8 +43,11 @@ pub fn state_hash(
     hasher.number(state.clock.filter(|_| manual_clock).map_or(0, |clock| clock.micros().cast_unsigned()));
     hasher.all(state.policies().map(|in_force| encode_policy(in_force).encode_to_vec()));
     let (proposals, _) = state.proposals.kept();
-    hasher.number(proposals.latest());
-    hasher.all(proposals.after(0).map(|proposal| keep_proposal(proposal).encode_to_vec()));
+    // Who has never proposed anything has the hash that he had before there were proposals.
+    if proposals.latest() > 0 {
+        hasher.number(proposals.latest());
+        hasher.all(proposals.after(0).map(|proposal| keep_proposal(proposal).encode_to_vec()));
+    }
     let mut ids: Vec<_> = state.merchants.iter().map(|cell| cell.key().clone()).collect();
     ids.sort_unstable();
     let merchant = |id| state.merchants.get(id).map(|cell| encode_merchant(id, &cell.merchant, Lsn::ZERO));

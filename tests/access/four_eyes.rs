@@ -10,7 +10,12 @@ use tplus::proto::v1::{
     policy_service_client::PolicyServiceClient, propose_change_request::Change,
 };
 
-use super::{Shop, is, pki::Issued, served::tplus, told, write};
+use super::{
+    Shop, is,
+    pki::Issued,
+    served::{Server, tplus},
+    told, write,
+};
 
 const DENIED: Code = Code::PermissionDenied;
 
@@ -162,9 +167,10 @@ async fn only_who_could_do_it_proposes_approves_and_sees_it() {
     ann.propose_change(change("m-1", "p")).await.unwrap();
     ann.propose_change(change("eu-1", "q")).await.unwrap();
     is(rob.approve_proposal(approve("p")).await, DENIED, "PERMISSION_MISSING");
-    is(eve.approve_proposal(approve("p")).await, DENIED, "MERCHANT_OUT_OF_SCOPE");
+    // That there is one about others is not told.
+    is(eve.approve_proposal(approve("p")).await, Code::NotFound, "PROPOSAL_NOT_FOUND");
     let named = |id: &str| GetProposalRequest { proposal_id: id.into() };
-    is(eve.get_proposal(named("p")).await, DENIED, "MERCHANT_OUT_OF_SCOPE");
+    is(eve.get_proposal(named("p")).await, Code::NotFound, "PROPOSAL_NOT_FOUND");
     eve.get_proposal(named("q")).await.unwrap();
     let list = |merchant: &str| ListProposalsRequest { merchant_id: merchant.into(), ..Default::default() };
     is(eve.list_proposals(list("")).await, DENIED, "MERCHANT_OUT_OF_SCOPE");
@@ -176,8 +182,15 @@ async fn only_who_could_do_it_proposes_approves_and_sees_it() {
     // A token that was given for all shows no more of others than a request without one.
     let first = ListProposalsRequest { page_size: 1, ..list("") };
     let next = bob.list_proposals(first).await.unwrap().into_inner().next_page_token;
-    let stolen = ListProposalsRequest { page_token: next, ..list("eu-1") };
-    assert!(eve.list_proposals(stolen).await.is_err());
+    let stolen = |merchant| ListProposalsRequest { page_token: next.clone(), ..list(merchant) };
+    is(eve.list_proposals(stolen("eu-1")).await, Code::InvalidArgument, "INVALID_FIELD");
+    is(eve.list_proposals(stolen("")).await, DENIED, "MERCHANT_OUT_OF_SCOPE");
+    // Without a merchant of its own a request takes that of its token.
+    let about = |merchant| ListProposalsRequest { page_size: 1, ..list(merchant) };
+    ann.propose_change(change("m-1", "r")).await.unwrap();
+    let next = bob.list_proposals(about("m-1")).await.unwrap().into_inner().next_page_token;
+    let rest = ListProposalsRequest { page_token: next, ..list("") };
+    assert_eq!(ids(bob.list_proposals(rest).await.unwrap().into_inner()), ["r"]);
     let reject = RejectProposalRequest { proposal_id: "q".into(), reason: "no".into(), not_after: None };
     let withdraw = |id: &str| WithdrawProposalRequest { proposal_id: id.into(), ..Default::default() };
     is(eve.withdraw_proposal(withdraw("q")).await, DENIED, "NOT_THE_PROPOSER");
@@ -250,4 +263,62 @@ async fn two_people_with_a_command_line_do_it_and_the_audit_tells() {
     ] {
         assert!(lines.contains(wanted), "{wanted}: {lines}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_two_may_change_while_serving() {
+    let (shop, ann, _) = shop(&["m-1"]).await;
+    let mut deductions = DisputeServiceClient::new(ann);
+    is(deductions.deduct_margin(deduct("m-1", "a", "600")).await, DENIED, "APPROVAL_REQUIRED");
+    write(shop.root.path(), "access.toml", &RULES.replace("deduct_over = \"500\"", "deduct_over = \"700\""));
+    for attempt in 0.. {
+        match deductions.deduct_margin(deduct("m-1", "a", "600")).await {
+            Ok(_) => break,
+            Err(refused) => assert!(attempt < 600, "{refused:?}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    is(deductions.deduct_margin(deduct("m-1", "b", "700.01")).await, DENIED, "APPROVAL_REQUIRED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_change_is_told_by_its_place_in_the_request() {
+    let (_shop, ann, bob) = shop(&["m-1"]).await;
+    let (mut deductions, mut ann) = (DisputeServiceClient::new(ann.clone()), Approvals::new(ann));
+    deductions.deduct_margin(deduct("m-1", "d", "5")).await.unwrap();
+    let field = |refused: tonic::Status| {
+        let details = tonic_types::StatusExt::get_error_details(&refused);
+        (told(&refused).1, details.bad_request().map(|bad| bad.field_violations[0].field.clone()).unwrap_or_default())
+    };
+    let propose = |id: &str, change| proposed(id, Change::DeductMargin(change));
+    let other = ann.propose_change(propose("p", deduct("m-1", "d", "6"))).await.unwrap_err();
+    assert_eq!(field(other), ("ID_REUSED".to_owned(), "deduct_margin.amount".to_owned()));
+    let done = ann.propose_change(propose("p", deduct("m-1", "d", "5"))).await.unwrap_err();
+    assert_eq!(field(done).0, "DECIDED_ALREADY");
+    ann.propose_change(propose("p", deduct("m-1", "e", "5"))).await.unwrap();
+    let other = ann.propose_change(propose("p", deduct("m-1", "e", "6"))).await.unwrap_err();
+    assert_eq!(field(other), ("ID_REUSED".to_owned(), "change".to_owned()));
+    let nobody = ann.propose_change(propose("q", deduct("m-2", "e", "6"))).await.unwrap_err();
+    assert_eq!(field(nobody).0, "MERCHANT_NOT_FOUND");
+    // Another request has used the id by the time of the approval.
+    deductions.deduct_margin(deduct("m-1", "e", "7")).await.unwrap();
+    let late = Approvals::new(bob).approve_proposal(approve("p")).await.unwrap_err();
+    assert_eq!(field(late), ("ID_REUSED".to_owned(), "deduct_margin.amount".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_asked_who_he_is_nothing_is_proposed() {
+    let root = tempfile::tempdir().unwrap();
+    let (_server, address) = Server::start(root.path(), &[], &[("TPLUS_LISTEN", "127.0.0.1:0")]);
+    let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+    let payment = PayMarginRequest {
+        merchant_id: "m-1".into(),
+        amount: "10".into(),
+        request_id: "seed".into(),
+        ..PayMarginRequest::default()
+    };
+    MarginServiceClient::new(channel.clone()).pay_margin(payment).await.unwrap();
+    let change = Change::DeductMargin(deduct("m-1", "d", "5"));
+    let proposed = Approvals::new(channel).propose_change(proposed("p", change)).await;
+    is(proposed, Code::FailedPrecondition, "IDENTITY_REQUIRED");
 }

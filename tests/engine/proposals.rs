@@ -60,8 +60,9 @@ impl Rig {
     }
 
     fn end(&self, name: &str, verdict: ProposalVerdict, caller: &str) -> Result<ProposalAnswer, EngineError> {
-        let (caller, reason) = (caller.to_owned(), Text::default());
-        let request = VerdictRequest { id: id(name), verdict, caller, reason, not_after: None };
+        let (id, caller, reason) = (id(name), caller.to_owned(), Text::default());
+        let number = wait(self.engine.proposals(|all, _| all.get(&id).map_or(0, |proposal| proposal.number))).unwrap();
+        let request = VerdictRequest { id, number, verdict, caller, reason, not_after: None };
         wait(self.engine.decide_proposal(&request))
     }
 
@@ -138,8 +139,11 @@ fn what_it_comes_to_is_decided_as_of_the_approval() {
     // Frozen by now, and so taken from there.
     assert_eq!(answer.fact.split.from_frozen, Money::from_dollars(300));
     assert_eq!(answer.effective_at, NOON.after(2 * DAY));
-    // A policy that another one has overtaken is refused, and its proposal stays open.
-    rig.propose("q", Change::Policy(policy("s", 2))).unwrap();
+    // A policy that another one has overtaken is refused, though nobody had said which he has seen, and its proposal stays open.
+    let unseen = SetPolicy { expected_version: None, ..policy("s", 2) };
+    let proposed = rig.propose("q", Change::Policy(unseen.clone())).unwrap();
+    assert!(matches!(&proposed.proposal.change, Change::Policy(kept) if kept.expected_version == Some(1)));
+    assert!(rig.propose("q", Change::Policy(unseen)).unwrap().replayed);
     let request = PolicyRequest { set: policy("t", 3), caller: BOB.into(), validate_only: false, not_after: None };
     wait(rig.engine.set_policy(&request)).unwrap();
     assert_eq!(rejected(rig.approve("q", BOB)), Rejection::PolicyChanged { latest: 2 });
@@ -253,5 +257,53 @@ fn it_ends_once_however_many_try() {
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Ok(false)).count(), 1, "{round}: {outcomes:?}");
         let approved = rig.proposals()[0].1 == ProposalState::Closed(ProposalVerdict::Approved);
         assert_eq!(rig.available(), Money::from_dollars(if approved { 700 } else { 1_000 }));
+    }
+}
+
+/// Who looks at a proposal and names it means that one, whatever has its id by then.
+#[test]
+fn what_is_approved_is_what_was_looked_at() {
+    let rig = Rig::with_money(&MemoryStore::new());
+    let shown = rig.propose("p", deduction("d", 1)).unwrap().proposal;
+    rig.end("p", ProposalVerdict::Withdrawn, ANN).unwrap();
+    assert_eq!(rejected(rig.propose("p", deduction("e", 900))), Rejection::Conflict { field: "change" });
+    // Once it is past and another one has pushed it out, the id is free.
+    rig.advance(NOON.after(30 * DAY + Duration::from_micros(1)));
+    rig.propose("x", credit("x", 1)).unwrap();
+    let again = rig.propose("p", deduction("e", 900)).unwrap().proposal;
+    assert_eq!((shown.number, again.number), (1, 3));
+    let (caller, reason) = (BOB.to_owned(), Text::default());
+    for verdict in [ProposalVerdict::Approved, ProposalVerdict::Rejected] {
+        let (id, number, caller, reason) = (shown.id.clone(), shown.number, caller.clone(), reason.clone());
+        let request = VerdictRequest { id, number, verdict, caller, reason, not_after: None };
+        assert_eq!(rejected(wait(rig.engine.decide_proposal(&request))), Rejection::ProposalNotFound);
+    }
+    assert_eq!(rig.available(), Money::from_dollars(1_000));
+}
+
+/// Live, after a checkpoint and by the journal alone it is the same, also where proposals were let go of.
+#[test]
+fn forgetting_is_the_same_live_and_recovered() {
+    for checkpoint in [false, true] {
+        let rig = Rig::with_money(&MemoryStore::new());
+        for day in 0..80_u32 {
+            rig.advance(NOON.after(DAY * day));
+            let name = format!("p{day}");
+            let set = SetPolicy { expected_version: None, ..policy(&name, 2 + day % 2) };
+            rig.propose(&name, if day % 5 == 4 { Change::Policy(set) } else { credit(&name, 1) }).unwrap();
+            if checkpoint && day % 7 == 3 {
+                rig.engine.checkpoint().unwrap();
+            }
+            match day % 4 {
+                0 => drop(rig.approve(&name, BOB).unwrap()),
+                1 => drop(rig.end(&name, ProposalVerdict::Rejected, BOB).unwrap()),
+                2 => drop(rig.end(&name, ProposalVerdict::Withdrawn, ANN).unwrap()),
+                _ => {}
+            }
+        }
+        let before = rig.proposals();
+        let again = Rig::manual(&rig.store.crash(Unsynced::Dropped), quiet());
+        assert!(before.len() < 80);
+        assert_eq!(again.proposals(), before, "{checkpoint}");
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Ask, Asked,
     args::{Most, time, wired},
     out::Out,
+    rules,
     sheet::{self, Cell, Sheet, Table},
     words::{self, done, word},
 };
@@ -187,25 +188,12 @@ fn what(proposal: &Proposal) -> String {
     }
 }
 
-/// Why the change is wanted.
-fn why(proposal: &Proposal) -> String {
-    match &proposal.change {
-        Some(Change::DeductMargin(change)) if change.note.is_empty() => word::<DeductionReason>(change.reason),
-        Some(Change::DeductMargin(change)) => {
-            format!("{}: {}", word::<DeductionReason>(change.reason), change.note)
-        }
-        Some(Change::AdjustBalance(change)) => change.reason.clone(),
-        Some(Change::SetPolicy(change)) => change.reason.clone(),
-        None => String::new(),
-    }
-}
-
 fn show(sheet: &mut Sheet, proposal: Option<&Proposal>, done: &str) {
     let Some(proposal) = proposal else { return };
     let state = word::<ProposalState>(proposal.state);
     sheet.title(&format!("proposal {}", proposal.proposal_id), &format!("{state} {done}"));
     sheet.row("what", what(proposal).as_str());
-    sheet.row("why", why(proposal).as_str());
+    terms(sheet, proposal);
     sheet.row("proposed by", proposal.proposed_by.as_str());
     sheet.row("proposed", Cell::time(proposal.proposed_at));
     sheet.row("expires", Cell::time(proposal.expires_at));
@@ -215,6 +203,43 @@ fn show(sheet: &mut Sheet, proposal: Option<&Proposal>, done: &str) {
     }
     if !proposal.reason.is_empty() {
         sheet.row("because", proposal.reason.as_str());
+    }
+    if let Some(Change::SetPolicy(SetPolicyRequest { policy: Some(policy), .. })) = &proposal.change {
+        sheet.gap();
+        rules::toml(policy).lines().for_each(|line| sheet.plain(line));
+    }
+}
+
+/// All that there is to a change besides what it is: who approves it has to see what he approves.
+fn terms(sheet: &mut Sheet, proposal: &Proposal) {
+    let mut row = |name: &str, text: &str| {
+        if !text.is_empty() {
+            sheet.row(name, text);
+        }
+    };
+    match &proposal.change {
+        Some(Change::DeductMargin(change)) => {
+            row("why", &word::<DeductionReason>(change.reason));
+            row("for", &word::<Beneficiary>(change.beneficiary));
+            match &change.reference {
+                Some(deduct_margin_request::Reference::OrderId(order)) => row("order", order),
+                Some(deduct_margin_request::Reference::Dispute(dispute)) => row("dispute", dispute),
+                None => {}
+            }
+            row("note", &change.note);
+            row("request id", &change.request_id);
+        }
+        Some(Change::AdjustBalance(change)) => {
+            row("why", &change.reason);
+            row("reference", &change.reference);
+            row("request id", &change.request_id);
+        }
+        Some(Change::SetPolicy(change)) => {
+            row("why", &change.reason);
+            row("follows version", &change.expected_version.to_string());
+            row("request id", &change.request_id);
+        }
+        None => {}
     }
 }
 

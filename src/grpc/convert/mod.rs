@@ -15,5 +15,5 @@ pub use request::*;
 pub use status::{
     DOMAIN, REASONS, Reason, busy, code_name, denied, explain, failed, failed_about, failed_about_proposal,
     failed_about_thing, history_failed, in_the_future, incomplete_message, merchant_not_found, not_admitted, not_ready,
-    not_there, policy_not_found, position_ahead, reason, slow_watcher, status_in, too_late,
+    not_there, policy_not_found, position_ahead, reason, slow_watcher, status_in, too_late, within,
 };

@@ -25,7 +25,8 @@ impl ApprovalService for Services {
     ) -> Result<Response<ProposeChangeResponse>, Status> {
         let (session, request) = admitted(request)?;
         if let Some(asked) = &request.change {
-            may(&session, to_ask(asked))?;
+            let (needs, about) = to_ask(asked);
+            may(&session, needs, about)?;
         }
         let Proposed { id, change, not_after } = convert::propose(&request)?;
         if let Some(merchant) = change.merchant() {
@@ -77,10 +78,8 @@ impl ApprovalService for Services {
         &self,
         request: Request<ListProposalsRequest>,
     ) -> Result<Response<ListProposalsResponse>, Status> {
-        let (session, request) = admitted(request)?;
+        let (_, request) = admitted(request)?;
         let page = convert::page(&request)?;
-        // A token may carry a merchant that this request does not name.
-        touches(&session, &page.request.merchant_id)?;
         let (about, state) = convert::proposals_wanted(&page.request)?;
         let seen = page.after.as_ref().map_or(0, |last| last.number);
         let look = |proposals: &Proposals, now: Timestamp| {
@@ -102,9 +101,9 @@ impl Services {
     /// Ends a proposal in the name of who is asking, who could have made its change himself.
     async fn decide(&self, session: &Session, request: VerdictRequest) -> Result<ProposalAnswer, Status> {
         let (proposal, _) = self.proposal(session, &request.id).await?;
-        may(session, to_make(&proposal.change))?;
-        let request = VerdictRequest { caller: session.caller().to_owned(), ..request };
+        let request = VerdictRequest { caller: session.caller().to_owned(), number: proposal.number, ..request };
         let about = proposal.change.merchant().map_or("", |merchant| merchant.as_str());
+        may(session, to_make(&proposal.change), about)?;
         let refused = |why: fn(String) -> Denied| convert::denied(&session.refuse(about, why));
         let answer = self.engine()?.decide_proposal(&request).await;
         answer.map_err(|error| match error {
@@ -119,8 +118,11 @@ impl Services {
         let found = self.engine()?.proposals(|all, now| all.get(id).cloned().map(|found| (found, now))).await;
         let found = found.and_then(|found| found.map_err(EngineError::from));
         let (proposal, now) = found.map_err(|error| convert::failed_about_proposal(id, error))?;
-        touches(session, proposal.change.merchant().map_or("", |merchant| merchant.as_str()))?;
-        Ok((proposal, now))
+        // That there is one about others is nothing that he has to know.
+        match touches(session, proposal.change.merchant().map_or("", |merchant| merchant.as_str())) {
+            Ok(()) => Ok((proposal, now)),
+            Err(_) => Err(convert::failed_about_proposal(id, Rejection::ProposalNotFound.into())),
+        }
     }
 }
 
@@ -139,22 +141,31 @@ const fn to_make(change: &Change) -> Permission {
     }
 }
 
-/// The same for one that was asked for, before it is looked at.
-const fn to_ask(change: &Asked) -> Permission {
+/// The same for one that was asked for, before it is looked at, and the merchant that it names.
+fn to_ask(change: &Asked) -> (Permission, &str) {
     match change {
-        Asked::DeductMargin(_) => Permission::Deduct,
-        Asked::AdjustBalance(_) => Permission::AdjustBalance,
-        Asked::SetPolicy(_) => Permission::WritePolicy,
+        Asked::DeductMargin(asked) => (Permission::Deduct, &asked.merchant_id),
+        Asked::AdjustBalance(asked) => (Permission::AdjustBalance, &asked.merchant_id),
+        Asked::SetPolicy(_) => (Permission::WritePolicy, ""),
     }
 }
 
-fn may(session: &Session, needs: Permission) -> Result<(), Status> {
-    session.may(needs).map_err(|denied| convert::denied(&denied))
+fn may(session: &Session, needs: Permission, about: &str) -> Result<(), Status> {
+    session.may(needs, about).map_err(|denied| convert::denied(&denied))
 }
 
+/// What is wrong with the change itself is told by the names that it has within the request for it.
 fn failed(change: &Change, error: EngineError) -> Status {
-    match change.merchant() {
+    let of_proposal = matches!(error, EngineError::Rejected(Rejection::Conflict { field: "change" | "proposed_by" }))
+        || matches!(error, EngineError::Rejected(Rejection::Expired { .. }));
+    let status = match change.merchant() {
         Some(merchant) => convert::failed_about(merchant, error),
         None => convert::failed(error),
-    }
+    };
+    let message = match change {
+        Change::Deduction(..) => "deduct_margin",
+        Change::Adjustment(..) => "adjust_balance",
+        Change::Policy(_) => "set_policy",
+    };
+    if of_proposal { status } else { convert::within(&status, message) }
 }

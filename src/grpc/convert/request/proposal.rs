@@ -105,8 +105,8 @@ fn verdict(
     let id = fields.id("proposal_id", id);
     let reason: Text = fields.text("reason", reason);
     let not_after = fields.instant("not_after", not_after);
-    // Who asks is known to the service.
-    let read = id.map(|id| VerdictRequest { id, verdict, caller: String::new(), reason, not_after });
+    // Who asks, and which one has this id, is known to the service.
+    let read = id.map(|id| VerdictRequest { id, number: 0, verdict, caller: String::new(), reason, not_after });
     fields.unless_bad(read)
 }
 

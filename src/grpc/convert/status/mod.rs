@@ -12,7 +12,7 @@ use std::{collections::HashMap, time::Duration};
 
 use http::HeaderMap;
 use tonic::Status;
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 pub use self::denied::denied;
 pub use self::past::{
@@ -133,6 +133,16 @@ fn explained(error: EngineError, about: About<'_>) -> Status {
 /// No answer about a proposal: like [`failed`], and one that is not there is named.
 pub fn failed_about_proposal(proposal: &RequestId, error: EngineError) -> Status {
     explained(error, About { merchant: "", thing: proposal.as_str() })
+}
+
+/// An error about a message within the request: the fields to blame are those of that message.
+pub fn within(status: &Status, message: &str) -> Status {
+    let mut details = status.get_error_details();
+    let Some(bad) = details.bad_request() else { return status.clone() };
+    let named = |bad: &FieldViolation| FieldViolation::new(format!("{message}.{}", bad.field), &*bad.description);
+    let bad: Vec<_> = bad.field_violations.iter().map(named).collect();
+    details.set_bad_request(bad);
+    Status::with_error_details(status.code(), status.message(), details)
 }
 
 /// There is no such version of the policy.

@@ -102,7 +102,7 @@ fn proposal_rejected(rejection: &Rejection, message: String) -> Status {
         Rejection::ProposalClosed { state } => {
             state_to_blame(reason::PROPOSAL_CLOSED, "proposal_id", message, [("state", state.to_string())])
         }
-        Rejection::TooManyProposals { limit } => {
+        Rejection::TooManyProposals { limit, .. } => {
             state_to_blame(reason::TOO_MANY_PROPOSALS, "change", message, [("limit", limit.to_string())])
         }
         Rejection::DecidedAlready => state_to_blame(reason::DECIDED_ALREADY, "change", message, []),
