@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::Path,
+    process::Stdio,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -119,10 +120,18 @@ impl World {
         let before = self.journal();
         let data = self.root.path().join("data");
         let mut command = tplus(&["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--data-dir"]);
-        command.arg(data).envs(self.wall.environment());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let output = timeout(BOUND, output).await.expect("it runs, and should not").unwrap();
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        command.arg(data).envs(self.wall.environment()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let ended = timeout(BOUND, async {
+            while child.try_wait().unwrap().is_none() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let refused = ended.await.is_ok();
+        // It runs, and should not; let it not go on.
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(refused && output.status.code() == Some(2), "{output:?}");
         assert!(self.journal() == before, "a refused start has changed the journal");
         String::from_utf8(output.stderr).unwrap()
     }
