@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use prost_types::Timestamp;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::{Response, Status, transport::Channel};
+use tonic_types::StatusExt as _;
 use tplus::proto::v1::{
     ClassifyOrderRequest, ClassifyOrderResponse, GetClockRequest, GetMarginRequest, GetMarginResponse,
-    ImportMerchantRequest, ImportMerchantResponse, ListMarginEntriesRequest, MarginEntry, ModifyGuaranteeRequest,
-    ModifyGuaranteeResponse, PayMarginRequest, PayMarginResponse, WithdrawRequest, WithdrawResponse,
-    clock_service_client::ClockServiceClient, guarantee_service_client::GuaranteeServiceClient,
+    ImportMerchantRequest, ImportMerchantResponse, ListMarginEntriesRequest, ListMarginEntriesResponse, MarginEntry,
+    ModifyGuaranteeRequest, ModifyGuaranteeResponse, PayMarginRequest, PayMarginResponse, WithdrawRequest,
+    WithdrawResponse, clock_service_client::ClockServiceClient, guarantee_service_client::GuaranteeServiceClient,
     margin_service_client::MarginServiceClient, merchant_service_client::MerchantServiceClient,
     order_service_client::OrderServiceClient,
 };
@@ -122,13 +123,25 @@ impl Calls {
         let mut request = ListMarginEntriesRequest { merchant_id: merchant.to_owned(), ..Default::default() };
         loop {
             request.page_size = 1_000;
-            let mut client = MarginServiceClient::new(self.0.clone());
-            let page = bounded(client.list_margin_entries(request.clone())).await.unwrap();
+            let page = timeout(BOUND, self.page(&request)).await.expect("the history does not catch up");
             entries.extend(page.entries);
             if page.next_page_token.is_empty() {
                 return entries;
             }
             request.page_token = page.next_page_token;
+        }
+    }
+
+    /// A page of entries, as soon as the history has got so far: it runs when nothing else does.
+    async fn page(&self, request: &ListMarginEntriesRequest) -> ListMarginEntriesResponse {
+        loop {
+            let mut client = MarginServiceClient::new(self.0.clone());
+            match bounded(client.list_margin_entries(request.clone())).await {
+                Err(status) if status.get_details_error_info().is_some_and(|info| info.reason == "HISTORY_BEHIND") => {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                page => return page.unwrap(),
+            }
         }
     }
 }

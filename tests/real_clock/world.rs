@@ -28,6 +28,8 @@ use crate::{
 };
 
 const MERCHANTS: usize = 4;
+/// How many of a merchant's latest answers are asked for again, and how many of all.
+const SAMPLE: usize = 200;
 /// Small files, so that segments roll and checkpoints are written on the way.
 const SMALL: [(&str, &str); 2] = [("TPLUS_JOURNAL_SEGMENT_SIZE", "262144"), ("TPLUS_CHECKPOINT_EVERY_BYTES", "65536")];
 /// In microseconds.
@@ -233,12 +235,13 @@ impl World {
         Trade { clients, ledgers, start }
     }
 
-    /// Holds the server to all that it ever answered.
+    /// Holds the server to what it answered: to each of the latest answers, to some of the older ones, and to what all of them add up to.
     pub async fn audit(&mut self) {
         for (number, ledger) in self.ledgers.clone().into_iter().enumerate() {
             let merchant = format!("m-{number}");
             let sent = lock(&ledger).sent.len();
-            for index in 0..sent {
+            let of_old = (0..SAMPLE).map(|_| usize::try_from(self.random.below(sent as u64)).unwrap());
+            for index in of_old.chain(sent.saturating_sub(SAMPLE)..sent).collect::<Vec<_>>() {
                 hold_to(&self.calls, &ledger, index).await;
             }
             let (margin, entries) = self.look(&merchant).await;
