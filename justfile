@@ -22,6 +22,15 @@ kill rounds="200":
 sim seeds="500":
     TPLUS_SEEDS={{ seeds }} cargo test --locked --release --test simulation storm -- --nocapture
 
+# Sets the wall clock of the real program while it runs and between its runs, in a random walk of so many rounds.
+clock rounds="8":
+    TPLUS_CLOCK_ROUNDS={{ rounds }} .ci/clock --nocapture
+
+# Fuzzes each target for so many seconds (`cargo install cargo-fuzz`); any compiler does. What is found is in fuzz/artifacts.
+fuzz seconds="300":
+    cp Cargo.lock fuzz/
+    for target in request segment checkpoint settings; do mkdir -p target/fuzz/corpus/$target && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none --target-dir target/fuzz $target target/fuzz/corpus/$target fuzz/corpus/$target -- -max_total_time={{ seconds }} -max_len=20000 -print_final_stats=1 || exit 1; done
+
 # Serves with the manual clock, on a data directory that is thrown away.
 play start="2026-01-01T00:00:00Z":
     cargo run --locked -- serve --data-dir "$(mktemp -d)/data" --clock manual --clock-start {{ start }}

@@ -1,5 +1,5 @@
-//! What has to hold for any bytes that come from outside. Shared by the fuzz targets (`cargo fuzz`, with a nightly compiler) and by
-//! `tests/fuzz.rs`, which tries the corpus and changes of it with the stable one.
+//! What has to hold for any bytes that come from outside. Shared by the fuzz targets (`just fuzz`) and by `tests/fuzz.rs`, which tries the
+//! corpus and changes of it, and needs no more than a compiler.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -23,6 +23,11 @@ use tplus::{
         },
     },
 };
+
+pub mod checks;
+
+/// The id of the directory that the segments and checkpoints of the corpus are from.
+const DIRECTORY: [u8; 16] = [1; 16];
 
 struct World {
     services: Services,
@@ -112,21 +117,26 @@ async fn call(services: &Services, method: u8, message: &[u8]) -> Option<Result<
     }
 }
 
-/// The directory that the segments and checkpoints of the corpus are from.
 fn identity() -> Identity {
-    Identity { id: [1; 16], fingerprint_key: [2; 16], attributes: Vec::new() }
+    Identity { id: DIRECTORY, fingerprint_key: [2; 16], attributes: Vec::new() }
 }
 
-/// The bytes of a segment file: they are whole, or end in a torn frame, or are refused.
+/// The bytes of a segment file, and the same with checksums that are right: they are whole, or end in a torn frame, or are refused.
 pub fn segment(bytes: &[u8]) {
-    for is_last in [false, true] {
-        drop(inspect::check_segment(&identity(), Path::new("00000000000000000001.seg"), bytes, is_last));
+    let name = Path::new("00000000000000000001.seg");
+    for bytes in [bytes, &checks::of_segment(bytes)] {
+        for is_last in [false, true] {
+            drop(inspect::check_segment(&identity(), name, bytes, is_last));
+        }
     }
 }
 
-/// The bytes of a checkpoint: they are whole, or are refused.
+/// The bytes of a checkpoint, and the same with checksums that are right: they are whole, or are refused.
 pub fn checkpoint(bytes: &[u8]) {
-    drop(inspect::check_checkpoint(&identity(), Path::new("00000000000000000001-00000000000000000002.ckpt"), bytes));
+    let name = Path::new("00000000000000000001-00000000000000000002.ckpt");
+    for bytes in [bytes, &checks::of_checkpoint(bytes)] {
+        drop(inspect::check_checkpoint(&identity(), name, bytes));
+    }
 }
 
 /// Texts, one in each line, as a policy file and as values of all settings: they are taken, or refused by name.

@@ -292,7 +292,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Id, QuotaCounts, Text};
+    use crate::domain::{AppealOutcome, Beneficiary, DeductionReason, Disputed, Id, QuotaBasis, QuotaCounts, Text};
 
     fn at(hours: u64) -> Timestamp {
         let start = Timestamp::parse("2026-01-01T09:00:00Z").unwrap();
@@ -312,12 +312,20 @@ mod tests {
 
     impl Past {
         fn then<C: Command>(mut self, now: Timestamp, command: Result<C, Rejection>) -> Self {
-            let policies = Timeline::new(InForce::first(Policy::default(), at(0)));
-            let context = Context { now, policies: &policies, limits: Limits::default(), subject: None };
-            let decision = decide(&command.unwrap(), &self.merchant, &context).unwrap();
+            let (command, policies) = (command.unwrap(), Timeline::new(InForce::first(Policy::default(), at(0))));
+            let subject = command.subject().and_then(|key| self.known(key));
+            let context = Context { now, policies: &policies, limits: Limits::default(), subject: subject.as_ref() };
+            let decision = decide(&command, &self.merchant, &context).unwrap();
             self.facts.extend(decision.changes.events.iter().map(|event| (now, event.clone())));
             decision.changes.apply_to(&mut self.merchant);
             self
+        }
+
+        fn known(&self, key: Key<'_>) -> Option<Known> {
+            let mut facts = self.facts.iter().map(|(_, event)| event).skip_while(|event| event.fact.key() != Some(key));
+            let mut known = Known::new(facts.next()?.clone());
+            facts.filter(|event| event.fact.subject() == Some(key)).for_each(|event| known.follow(&event.fact));
+            Some(known)
         }
 
         fn order(self, now: Timestamp, id: &str, price: u64) -> Self {
@@ -372,5 +380,90 @@ mod tests {
         let outcome = past().evaluated(policy, at(240));
         assert_eq!((outcome.refused, outcome.orders_refused), (1, 0));
         assert_eq!(outcome.shifts().count(), 2);
+    }
+    #[test]
+    fn disputes_and_closing_are_decided_again() {
+        let id = |id: &str| Id::parse(id).unwrap();
+        let none = || Text::parse("").unwrap();
+        let disputed = Disputed::Order(Id::parse("a").unwrap());
+        let deduct = |request, dollars| {
+            let (reason, to) = (DeductionReason::Fraud, Beneficiary::Platform);
+            DeductMargin::new(id(request), money(dollars), reason, disputed.clone(), to, none())
+        };
+        let past = past()
+            .then(at(201), deduct("d", 10))
+            .then(at(202), ModifyGuarantee::new(id("lower"), 50))
+            .then(at(203), Ok(CloseMerchant { request_id: id("close"), reason: none() }));
+        assert_eq!(past.evaluated(Policy::default(), at(240)).refused, 0);
+        // While a deduction stands the guarantee is neither lowered nor given up.
+        let policy = Policy { clean_record: Some(Duration::from_secs(86_400)), ..Policy::default() };
+        assert_eq!(past.evaluated(policy, at(240)).refused, 2);
+    }
+
+    #[test]
+    fn appeals_holds_and_categories_are_decided_again() {
+        let id = |id: &str| Id::parse(id).unwrap();
+        let text = |text| Text::parse(text).unwrap();
+        let disputed = Disputed::Order(Id::parse("a").unwrap());
+        let (reason, to) = (DeductionReason::Fraud, Beneficiary::Platform);
+        let appeal = OpenAppeal { request_id: id("appeal"), deduction_id: id("d"), statement: text("no") };
+        let past = past()
+            .then(at(201), DeductMargin::new(id("d"), money(10), reason, disputed, to, text("")))
+            .then(at(202), Ok(appeal))
+            .then(at(203), ResolveAppeal::new(id("r"), id("d"), AppealOutcome::Overturned, None, text("yes")))
+            .then(at(204), PayMargin::new(id("p"), money(20), text("")))
+            .then(at(204), PlaceHold::new(id("h"), text("why")))
+            .then(at(205), Ok(LiftHold { request_id: id("l"), hold_id: id("h"), reason: text("") }))
+            .then(at(206), Withdraw::new(id("w2"), money(1), text("")))
+            .then(at(207), SetCategories::new(id("c"), vec![Id::parse("toys").unwrap()]))
+            .then(at(208), ModifyGuarantee::new(id("lower"), 50))
+            .then(at(209), Ok(CloseMerchant { request_id: id("close"), reason: text("") }))
+            .then(at(210), Ok(ReopenMerchant { request_id: id("open"), reason: text("") }))
+            .then(at(211), ModifyGuarantee::new(id("raise"), 60));
+        // What was overturned in full stands in nobody's way.
+        let clean = Policy { clean_record: Some(Duration::from_secs(86_400)), ..Policy::default() };
+        assert_eq!(past.evaluated(clean, at(240)).refused, 0);
+        // Lowering and raising stay below it.
+        let minimums = [(Id::parse("toys").unwrap(), money(80))].into();
+        let policy = Policy { category_minimums: minimums, ..Policy::default() };
+        assert_eq!(past.evaluated(policy, at(240)).refused, 1);
+    }
+
+    #[test]
+    fn what_has_not_settled_yet_is_compared_too() {
+        let past = Past::default()
+            .then(at(0), ModifyGuarantee::new(Id::parse("g").unwrap(), 100))
+            .order(at(1), "a", 60)
+            .order(at(2), "b", 150);
+        let policy = Policy { standard_days: 8, ..Policy::default() };
+        let outcome = past.evaluated(policy, at(3));
+        assert_eq!((outcome.quick_recorded, outcome.quick_evaluated), (1, 1));
+        let day = |text| Timestamp::parse(text).unwrap();
+        let (recorded, evaluated) = (day("2026-01-08T00:00:00Z"), day("2026-01-09T00:00:00Z"));
+        let shifts: Vec<_> = outcome.shifts().collect();
+        assert_eq!(shifts, [(recorded, money(150), Money::ZERO), (evaluated, Money::ZERO, money(150))]);
+        // Nothing is frozen yet.
+        let policy = Policy { basis: QuotaBasis::Frozen, ..Policy::default() };
+        assert_eq!(past.evaluated(policy, at(3)).became_standard, (1, money(60)));
+    }
+
+    #[test]
+    fn an_order_is_reversed_as_itself() {
+        let reverse = |request, order, dollars| {
+            let (request, order) = (Id::parse(request).unwrap(), Id::parse(order).unwrap());
+            ReverseOrder::new(request, order, money(dollars), None, Text::parse("").unwrap())
+        };
+        let past = past().then(at(201), reverse("r1", "a", 100)).then(at(202), reverse("r2", "a", 50));
+        let past = past.then(at(203), reverse("r3", "b", 60));
+        let outcome = past.evaluated(Policy::default(), at(240));
+        assert_eq!((outcome.orders, outcome.refused), (3, 0));
+    }
+
+    #[test]
+    fn orders_that_would_have_been_too_late_are_counted() {
+        let late = |id| ClassifyOrder::new(Id::parse(id).unwrap(), money(1), None, Some(at(10)));
+        let past = past().then(at(15), late("d")).then(at(16), late("e"));
+        let policy = Policy { max_lateness: Duration::from_secs(3_600), ..Policy::default() };
+        assert_eq!(past.evaluated(policy, at(240)).orders_refused, 2);
     }
 }

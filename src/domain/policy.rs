@@ -338,7 +338,9 @@ mod tests {
     #[test]
     fn a_policy_that_contradicts_itself_is_refused_by_key() {
         type Break = fn(&mut Policy);
-        let broken: [(&str, Break); 7] = [
+        let broken: [(&str, Break); 9] = [
+            ("quota.tiers[0].multiple", |p| p.tiers[0].multiple = 1_001),
+            ("categories", |p| p.category_minimums = [(Category::parse("toys").unwrap(), Money::ZERO)].into()),
             ("quota.base_multiple", |p| p.base_multiple = 0),
             ("quota.base_multiple", |p| p.base_multiple = 4),
             ("quota.tiers", |p| p.tiers.push(Tier { above: Money::from_dollars(1_000), multiple: 4 })),
@@ -352,5 +354,18 @@ mod tests {
             breaks(&mut policy);
             assert_eq!(policy.validated().map_err(|invalid| invalid.key), Err(key.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_bounds_of_a_policy_are_within_it() {
+        let mut policy = Policy::default();
+        policy.tiers[0].multiple = 1_000;
+        policy.category_minimums.insert(Category::parse("toys").unwrap(), Money::from_dollars(1));
+        policy.max_lateness = hours(7 * 24);
+        policy.max_ahead = Duration::from_secs(60);
+        policy.appeal_window = YEAR;
+        (policy.clean_record, policy.warn_gap_after, policy.warn_debt_after) = (Some(YEAR), Some(YEAR), Some(YEAR));
+        policy.warn_quota_percent = Some(100);
+        assert_eq!(policy.clone().validated(), Ok(policy));
     }
 }

@@ -284,6 +284,36 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_is_announced_a_second_ahead_at_least_and_366_days_at_most() {
+        let timeline = Timeline::new(version(1, "2026-01-01T00:00:00Z", |_| ()));
+        let now = at("2026-01-05T12:00:00Z");
+        let announce = |effective_at| {
+            let (request_id, reason) = (RequestId::parse("p").unwrap(), Text::parse("").unwrap());
+            let set = SetPolicy { request_id, policy: Policy::default(), effective_at, expected_version: None, reason };
+            timeline.announce(&set, now).map(|version| version.effective_at)
+        };
+        let (earliest, latest) = (at("2026-01-05T12:00:01Z"), at("2027-01-06T12:00:00Z"));
+        assert_eq!(announce(None), Ok(earliest));
+        for asked in [earliest, latest] {
+            assert_eq!(announce(Some(asked)), Ok(asked));
+        }
+        let asked = at("2026-01-05T12:00:00.999999Z");
+        assert_eq!(announce(Some(asked)), Err(Rejection::PolicyTooEarly { asked, earliest }));
+        let late = announce(Some(at("2027-01-06T12:00:00.000001Z"))).unwrap_err();
+        assert!(matches!(late, Rejection::Invalid { field: "effective_at", .. }), "{late}");
+    }
+
+    #[test]
+    fn totals_are_kept_for_nine_days() {
+        let timeline = Timeline::new(version(1, "2026-01-01T00:00:00Z", |_| ()));
+        let day = timeline.day_of(at("2026-01-11T00:00:00Z"));
+        let [last, forgotten] = [at("2026-01-19T23:59:59.999999Z"), at("2026-01-20T00:00:00Z")];
+        assert_eq!(timeline.oldest_day_kept(last), day);
+        assert!(timeline.oldest_day_kept(forgotten) > day);
+        assert_eq!(timeline.forgotten_at(day), forgotten);
+    }
+
+    #[test]
     fn a_later_start_of_the_day_lengthens_a_day() {
         let mut timeline = Timeline::new(version(1, "2026-01-01T00:00:00Z", |_| ()));
         timeline.push(version(2, "2026-01-07T00:00:00Z", |policy| policy.calendar.day_start = 8 * HOUR));

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
 /// How long a server may take until it is ready. Far more than it needs.
 const READY: Duration = Duration::from_secs(120);
 
@@ -37,10 +39,16 @@ pub fn tplus(args: &[&str]) -> Command {
 impl Watched {
     /// Serves `root/data` on free ports; what the server says on stderr goes to `root/stderr`.
     pub fn start(root: &Path, args: &[&str]) -> Self {
+        Self::start_in(root, args, &[])
+    }
+
+    /// The same, with this in its environment.
+    pub fn start_in(root: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let any = "127.0.0.1:0";
         let mut child = tplus(&["serve", "--listen", any, "--metrics-listen", any, "--data-dir"])
             .arg(root.join("data"))
             .args(args)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(root.join("stderr")).unwrap())
             .spawn()
@@ -75,11 +83,39 @@ impl Watched {
         text.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
+    /// One of its figures.
+    pub fn figure(&self, name: &str) -> f64 {
+        let text = self.scrape();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// Stops it where it is, and answers when all of it stands.
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+        let stands = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
+        assert!(stands.is_some_and(|(_, status)| status.stopped()), "{stands:?}");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Ends it as a supervisor would, and answers whether it ended well.
     pub fn stop(mut self) -> bool {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
-            .unwrap();
+        self.signal(Signal::TERM);
         self.child.wait().unwrap().success()
+    }
+
+    /// Ends it as a power cut would: nothing is flushed, nobody is told.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 
