@@ -228,9 +228,9 @@ impl Engine {
         rests_on: &mut Lsn,
     ) -> Result<ProposalAnswer, EngineError> {
         let ProposalRequest { id, change, caller, lasts, not_after } = request;
-        if let Some(known) = kept.proposals.recall(id, change, caller)? {
-            let proposal = known.clone();
-            return Ok(ProposalAnswer { proposal, replayed: true, made: None, now: self.time_for(rests_on)? });
+        let now = self.time_for(rests_on)?;
+        if let Some(known) = kept.proposals.recall((id, change), caller, now)? {
+            return Ok(ProposalAnswer { proposal: known.clone(), replayed: true, made: None, now });
         }
         let making = Making { caller, approval: None, validate_only: true, not_after: *not_after };
         if self.make(change, making, rests_on)?.replayed() {
@@ -276,7 +276,8 @@ impl Engine {
         kept.proposals.closed(id, approval_at(now, caller));
         // The position of the change, which was recorded last.
         kept.lsn = *rests_on;
-        Ok(ProposalAnswer { proposal: kept.proposals.get(id)?.clone(), replayed: false, made: Some(made), now })
+        let proposal = kept.proposals.get(id, now)?.clone();
+        Ok(ProposalAnswer { proposal, replayed: false, made: Some(made), now })
     }
 
     fn try_close(
@@ -298,7 +299,7 @@ impl Engine {
             (kept.lsn, *rests_on) = (lsn, lsn);
             drop(recorded);
         }
-        Ok(ProposalAnswer { proposal: kept.proposals.get(id)?.clone(), replayed, made: None, now })
+        Ok(ProposalAnswer { proposal: kept.proposals.get(id, now)?.clone(), replayed, made: None, now })
     }
 
     fn time_for(&self, rests_on: &mut Lsn) -> Result<Timestamp, EngineError> {
