@@ -190,9 +190,9 @@ fn what(proposal: &Proposal) -> String {
 /// Why the change is wanted.
 fn why(proposal: &Proposal) -> String {
     match &proposal.change {
-        Some(Change::DeductMargin(change)) if change.note.is_empty() => word::<DeductionReason>(change.reason.into()),
+        Some(Change::DeductMargin(change)) if change.note.is_empty() => word::<DeductionReason>(change.reason),
         Some(Change::DeductMargin(change)) => {
-            format!("{}: {}", word::<DeductionReason>(change.reason.into()), change.note)
+            format!("{}: {}", word::<DeductionReason>(change.reason), change.note)
         }
         Some(Change::AdjustBalance(change)) => change.reason.clone(),
         Some(Change::SetPolicy(change)) => change.reason.clone(),
