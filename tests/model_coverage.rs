@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 
 use model::Model;
 use model::answers::{Effect, MerchantState, ModelAnswer};
-use model::api::{Action, Cycle, ModelRefusal, Request};
+use model::api::{Action, Change, Cycle, ModelRefusal, Request, Verdict};
 use model::ledger::Kind;
 use model::merchant::ModelMerchant;
 use model::plain::amount;
+use model::proposals::{Proposal, ProposalState};
 use model::reads::Told;
 use model::strategy::any_trace;
 use model::trace::{Executed, Executor, Step, Trace};
@@ -121,6 +122,40 @@ const EXPECTED: &str = "
     ResolveAppeal: DoneAlready { field: \"deduction_id\" },
     LiftHold: Unknown { field: \"hold_id\" },
     LiftHold: DoneAlready { field: \"hold_id\" },
+    propose: IdentityRequired,
+    ApproveProposal: IdentityRequired,
+    RejectProposal: IdentityRequired,
+    WithdrawProposal: IdentityRequired,
+    propose: Malformed { field: \"change\" },
+    propose: Malformed { field: \"validate_only\" },
+    propose: Malformed { field: \"not_after\" },
+    propose: Malformed { field: \"amount\" },
+    RejectProposal: Malformed { field: \"reason\" },
+    ApproveProposal: Malformed { field: \"proposal_id\" },
+    propose: NotAfterPassed,
+    ApproveProposal: NotAfterPassed,
+    RejectProposal: NotAfterPassed,
+    WithdrawProposal: NotAfterPassed,
+    propose: NotFound,
+    propose: OtherProposer,
+    propose: DecidedAlready,
+    propose: PolicyTooEarly,
+    propose: Conflict { field: \"change\" },
+    ApproveProposal: UnknownProposal,
+    ApproveProposal: ApproverIsProposer,
+    ApproveProposal: ProposalExpired,
+    ApproveProposal: ProposalClosed,
+    ApproveProposal: DecidedAlready,
+    ApproveProposal: PolicyTooEarly,
+    ApproveProposal: OtherVersion,
+    RejectProposal: UnknownProposal,
+    RejectProposal: ProposalExpired,
+    RejectProposal: ProposalClosed,
+    WithdrawProposal: UnknownProposal,
+    WithdrawProposal: NotTheProposer,
+    WithdrawProposal: ProposalExpired,
+    WithdrawProposal: ProposalClosed,
+    Proposal: UnknownProposal,
     entry: OrderClassified,
     entry: OrderImported,
     entry: OrderReversed,
@@ -146,7 +181,7 @@ const EXPECTED: &str = "
     entry: WarningRaised";
 
 /// As many histories as coverage is measured over.
-const TRACES: usize = 400;
+const TRACES: usize = 700;
 
 /// How often each of what has a name must have occurred.
 const AT_LEAST: usize = 4;
@@ -260,6 +295,12 @@ impl Coverage {
             }
             Told::Merchant(shown) => self.hit(format!("merchant: {:?}", shown.state)),
             Told::Policy { policy, latest } => self.when("policy: not the latest", policy.version < *latest),
+            Told::Proposals(all) => {
+                for shown in all {
+                    self.when(&format!("proposal: told {:?}", shown.state), true);
+                }
+                self.when("proposals: several", all.len() > 2);
+            }
             Told::Past(_) => {}
         }
     }
@@ -410,6 +451,28 @@ impl Coverage {
                 self.when("policy: behind another that is announced", fresh && latest.effective_at > before.now);
                 self.when("policy: at the earliest", fresh && policy.effective_at == before.now + 1_000_000);
             }
+            (Request::Propose(request), Ok(ModelAnswer::Proposed { proposal, replayed })) => {
+                let policy = matches!(proposal.change, Change::Policy(_));
+                self.when("proposal: of a policy", policy && !replayed);
+                self.when("proposal: of a deduction or an adjustment", !policy && !replayed);
+                self.when("proposal: told again while it is open", *replayed && proposal.state == ProposalState::Open);
+                self.when("proposal: told again when it has ended", *replayed && proposal.state != ProposalState::Open);
+                let forgotten = before.proposals.iter().any(|old| old.id == request.request_id);
+                self.when("proposal: with an id that was forgotten", forgotten && !replayed);
+                let rival = |old: &Proposal| old.change == proposal.change && old.state(before.now) == proposal.state;
+                let rivals = !replayed && before.kept_proposals().any(rival);
+                self.when("proposal: of what is proposed already", rivals);
+            }
+            (Request::Decide(request), Ok(ModelAnswer::Decided { proposal, replayed, .. })) => {
+                let verdict = request.verdict;
+                self.when(&format!("{verdict:?}Proposal: accepted"), !replayed);
+                self.when(&format!("{verdict:?}Proposal: replay"), *replayed);
+                let last = !replayed && proposal.expires_at == before.now;
+                self.when("proposal: decided in its last microsecond", last);
+                let policy = matches!(proposal.change, Change::Policy(_));
+                let approved = !replayed && verdict == Verdict::Approve;
+                self.when("proposal: approved, of a policy", approved && policy);
+            }
             (Request::Ask(_), Ok(ModelAnswer::Told(told))) => self.told(told),
             (Request::Restart | Request::Checkpoint, Ok(ModelAnswer::Done)) => self.hit(format!("{step:?}")),
             other => panic!("an answer of another kind: {other:?}"),
@@ -424,6 +487,8 @@ fn method(request: &Request) -> String {
         Request::Import(_) => "import".into(),
         Request::Command(command) => action_name(&command.action),
         Request::SetPolicy(_) => "policy".into(),
+        Request::Propose(_) => "propose".into(),
+        Request::Decide(request) => format!("{:?}Proposal", request.verdict),
         Request::Ask(query) => format!("{query:?}").chars().take_while(char::is_ascii_alphabetic).collect(),
         _ => "read".into(),
     }

@@ -105,6 +105,8 @@ proptest! {
         for step in &trace.steps {
             let Executed { request, expected } = run.execute(step);
             match expected {
+                // A proposal that is proposed again is told as it stands now, and forgotten some day.
+                Ok(_) if matches!(request, Request::Propose(_) | Request::Decide(_)) => {}
                 Ok(answer) if is_command(&request) && !changes_nothing(&request) && !answer.is_replay() => first.push((request, answer)),
                 _ => {}
             }
@@ -122,6 +124,7 @@ fn changes_nothing(request: &Request) -> bool {
         Request::Import(request) => request.validate_only,
         Request::Command(request) => request.validate_only,
         Request::SetPolicy(request) => request.validate_only,
+        Request::Propose(_) | Request::Decide(_) => false,
         Request::Read { .. } | Request::Ask(_) | Request::Restart | Request::Checkpoint => true,
         Request::Advance { .. } => false,
     }

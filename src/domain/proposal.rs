@@ -148,9 +148,9 @@ impl Proposal {
         self.closing.as_ref().map_or(self.expires_at, |closing| closing.at)
     }
 
-    /// Whether it has ended so long ago that the next one that is made pushes it out.
-    fn is_past(&self, now: Timestamp) -> bool {
-        self.ends_at().after(Proposals::KEPT_FOR) < now
+    /// Whether it has not ended so long ago that it is as if it had never been.
+    pub fn is_kept(&self, now: Timestamp) -> bool {
+        now <= self.ends_at().after(Proposals::KEPT_FOR)
     }
 
     fn check_open(&self, now: Timestamp) -> Result<(), Rejection> {
@@ -195,26 +195,32 @@ impl Proposals {
         self.by_number.range(number.saturating_add(1)..).map(|(_, proposal)| proposal)
     }
 
-    /// A proposal.
+    /// A proposal that is kept at an instant, whether others have been let go of by then or not.
     ///
     /// # Errors
     /// [`Rejection::ProposalNotFound`].
-    pub fn get(&self, id: &RequestId) -> Result<&Proposal, Rejection> {
+    pub fn get(&self, id: &RequestId, now: Timestamp) -> Result<&Proposal, Rejection> {
         let found = self.numbers.get(id).and_then(|number| self.by_number.get(number));
-        found.ok_or(Rejection::ProposalNotFound)
+        found.filter(|proposal| proposal.is_kept(now)).ok_or(Rejection::ProposalNotFound)
     }
 
     /// The same, and not one that has got its id since somebody looked.
-    fn numbered(&self, id: &RequestId, number: u64) -> Result<&Proposal, Rejection> {
-        self.get(id).and_then(|found| if found.number == number { Ok(found) } else { Err(Rejection::ProposalNotFound) })
+    fn numbered(&self, (id, number): (&RequestId, u64), now: Timestamp) -> Result<&Proposal, Rejection> {
+        let found = self.get(id, now)?;
+        if found.number == number { Ok(found) } else { Err(Rejection::ProposalNotFound) }
     }
 
     /// The first answer again, when the proposal is known.
     ///
     /// # Errors
     /// [`Rejection::Conflict`] when the first one had other content, or was somebody else's.
-    pub fn recall(&self, id: &RequestId, change: &Change, by: &str) -> Result<Option<&Proposal>, Rejection> {
-        let Ok(known) = self.get(id) else { return Ok(None) };
+    pub fn recall(
+        &self,
+        (id, change): (&RequestId, &Change),
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Option<&Proposal>, Rejection> {
+        let Ok(known) = self.get(id, now) else { return Ok(None) };
         let same = |field, holds| if holds { Ok(()) } else { Err(Rejection::Conflict { field }) };
         same("change", known.change.is(change))?;
         same("proposed_by", *known.proposed_by == *by)?;
@@ -246,7 +252,7 @@ impl Proposals {
     }
 
     fn check_room(&self, bounds: &'static Bounds, by: &str, now: Timestamp) -> Result<(), Rejection> {
-        let kept = self.by_number.values().filter(|other| !other.is_past(now) && other.change.bounds() == bounds);
+        let kept = self.by_number.values().filter(|other| other.is_kept(now) && other.change.bounds() == bounds);
         let (mut open_of_one, mut open, mut kept_of_one, mut all) = (0, 0, 0, 0);
         for other in kept {
             let (is_open, is_his) = (other.state(now) == ProposalState::Open, *other.proposed_by == *by);
@@ -279,7 +285,7 @@ impl Proposals {
         now: Timestamp,
     ) -> Result<&Proposal, Rejection> {
         check_known(by)?;
-        let proposal = self.numbered(id, number)?;
+        let proposal = self.numbered((id, number), now)?;
         if *proposal.proposed_by == *by {
             return Err(Rejection::OwnProposal);
         }
@@ -295,7 +301,7 @@ impl Proposals {
     /// When there is none, it is somebody else's to withdraw, or it has ended otherwise.
     pub fn close(&self, (id, number): (&RequestId, u64), closing: &Closing) -> Result<bool, Rejection> {
         check_known(&closing.by)?;
-        let proposal = self.numbered(id, number)?;
+        let proposal = self.numbered((id, number), closing.at)?;
         if closing.verdict == ProposalVerdict::Withdrawn && proposal.proposed_by != closing.by {
             return Err(Rejection::NotYourProposal);
         }
@@ -311,14 +317,17 @@ impl Proposals {
     /// Takes up a proposal that was made, and lets go of those that have ended long ago.
     pub fn made(&mut self, proposal: Proposal) {
         let now = proposal.proposed_at;
+        // First, for it may be called as one of these was.
+        let ended: Vec<_> = self.by_number.values().filter(|old| !old.is_kept(now)).map(|old| old.number).collect();
+        ended.into_iter().for_each(|number| self.forget(number));
         self.latest = proposal.number;
         self.numbers.insert(proposal.id.clone(), proposal.number);
         self.by_number.insert(proposal.number, proposal);
-        let past: Vec<u64> = self.by_number.values().filter(|old| old.is_past(now)).map(|old| old.number).collect();
-        for number in past {
-            if let Some(old) = self.by_number.remove(&number) {
-                self.numbers.remove(&old.id);
-            }
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Some(proposal) = self.by_number.remove(&number) {
+            self.numbers.remove(&proposal.id);
         }
     }
 
@@ -383,19 +392,22 @@ mod tests {
         let late = last.after(Duration::from_micros(1));
         let expired = Rejection::ProposalExpired { expired_at: last };
         assert_eq!(proposals.to_approve((&id("p"), 1), "sub:bob", late), Err(expired));
-        assert_eq!(proposals.get(&id("p")).unwrap().state(late), ProposalState::Expired);
+        assert_eq!(proposals.get(&id("p"), late).unwrap().state(late), ProposalState::Expired);
     }
 
     #[test]
     fn a_proposal_is_known_by_its_id_to_who_made_it() {
         let mut proposals = Proposals::default();
         with(&mut proposals, "p", start());
-        let known = proposals.recall(&id("p"), &deduction(900), "sub:ann").unwrap();
-        assert_eq!(known.unwrap().number, 1);
+        let recall = |name, dollars, by| {
+            let known = proposals.recall((&id(name), &deduction(dollars)), by, start());
+            known.map(|known| known.map(|known| known.number))
+        };
+        assert_eq!(recall("p", 900, "sub:ann"), Ok(Some(1)));
         let other = |field| Err(Rejection::Conflict { field });
-        assert_eq!(proposals.recall(&id("p"), &deduction(901), "sub:ann"), other("change"));
-        assert_eq!(proposals.recall(&id("p"), &deduction(900), "sub:bob"), other("proposed_by"));
-        assert_eq!(proposals.recall(&id("q"), &deduction(900), "sub:bob"), Ok(None));
+        assert_eq!(recall("p", 901, "sub:ann"), other("change"));
+        assert_eq!(recall("p", 900, "sub:bob"), other("proposed_by"));
+        assert_eq!(recall("q", 900, "sub:bob"), Ok(None));
     }
 
     #[test]
@@ -480,14 +492,34 @@ mod tests {
         with(&mut proposals, "expires", start());
         with(&mut proposals, "ends", start());
         assert!(proposals.closed(&id("ends"), closing("sub:bob", ProposalVerdict::Rejected, start().after(DAY))));
+        let kept = |proposals: &Proposals| proposals.after(0).map(|kept| kept.id.to_string()).collect::<Vec<_>>();
         with(&mut proposals, "b", start().after(31 * DAY));
-        assert!(proposals.get(&id("ends")).is_ok() && proposals.get(&id("expires")).is_ok());
+        assert_eq!(kept(&proposals), ["expires", "ends", "b"]);
         with(&mut proposals, "c", start().after(32 * DAY));
-        assert!(proposals.get(&id("ends")).is_err() && proposals.get(&id("expires")).is_ok());
+        assert_eq!(kept(&proposals), ["expires", "b", "c"]);
         with(&mut proposals, "d", start().after(34 * DAY));
         assert_eq!(proposals.after(0).map(|kept| kept.id.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
         assert_eq!(proposals.after(4).map(|kept| kept.number).collect::<Vec<_>>(), [5]);
         let restored = Proposals::restored(proposals.latest(), proposals.after(0).cloned().collect::<Vec<_>>());
         assert_eq!(restored, proposals);
+    }
+
+    #[test]
+    fn what_ended_too_long_ago_is_not_there_though_nothing_has_been_proposed_since() {
+        let mut proposals = Proposals::default();
+        with(&mut proposals, "p", start());
+        let last = start().after(3 * DAY + Proposals::KEPT_FOR);
+        let late = last.after(Duration::from_micros(1));
+        let seen = |now| proposals.get(&id("p"), now).map(|known| known.number);
+        assert_eq!((seen(last), seen(late)), (Ok(1), Err(Rejection::ProposalNotFound)));
+        let end = |at| proposals.close((&id("p"), 1), &closing("sub:ann", ProposalVerdict::Withdrawn, at));
+        assert_eq!(end(last), Err(Rejection::ProposalExpired { expired_at: start().after(3 * DAY) }));
+        assert_eq!(end(late), Err(Rejection::ProposalNotFound));
+        assert_eq!(proposals.to_approve((&id("p"), 1), "sub:bob", late), Err(Rejection::ProposalNotFound));
+        // The id may be used for something else then.
+        assert_eq!(proposals.recall((&id("p"), &deduction(901)), "sub:bob", late), Ok(None));
+        with(&mut proposals, "p", late);
+        assert_eq!(proposals.get(&id("p"), late).map(|known| known.number), Ok(2));
+        assert_eq!(proposals.after(0).map(|kept| kept.number).collect::<Vec<_>>(), [2]);
     }
 }

@@ -245,8 +245,9 @@ impl Engine {
     /// version that it is meant to follow, since it replaces all of that.
     fn look_ahead(&self, request: &ProposalRequest, rests_on: &mut Lsn) -> Result<Change, EngineError> {
         let ProposalRequest { id, change, caller, not_after, .. } = request;
-        let known = self.about_proposals(rests_on, |kept, _| {
-            Ok(kept.proposals.recall(id, change, caller)?.map(|known| known.change.clone()))
+        let known = self.about_proposals(rests_on, |kept, rests_on| {
+            let now = self.time_for(rests_on)?;
+            Ok(kept.proposals.recall((id, change), caller, now)?.map(|known| known.change.clone()))
         })?;
         if let Some(known) = known {
             return Ok(known);
@@ -271,12 +272,11 @@ impl Engine {
         rests_on: &mut Lsn,
     ) -> Result<ProposalAnswer, EngineError> {
         let ProposalRequest { id, change, caller, lasts, not_after } = request;
-        if let Some(known) = kept.proposals.recall(id, change, caller)? {
-            let proposal = known.clone();
-            return Ok(ProposalAnswer { proposal, replayed: true, made: None, now: self.time_for(rests_on)? });
-        }
         let _in_flight = self.time.in_flight();
         let now = self.time_for(rests_on)?;
+        if let Some(known) = kept.proposals.recall((id, change), caller, now)? {
+            return Ok(ProposalAnswer { proposal: known.clone(), replayed: true, made: None, now });
+        }
         check_not_after(*not_after, now)?;
         let proposal = kept.proposals.propose((id, change), caller, now, *lasts)?;
         let lsn = append(&self.journal, now, caller, Body::ProposalMade(encode_proposal(&proposal)))?;
@@ -341,7 +341,7 @@ impl Engine {
         // The position of the change, which was recorded last.
         kept.lsn = *rests_on;
         drop(recorded);
-        let proposal = kept.proposals.get(id)?.clone();
+        let proposal = kept.proposals.get(id, now)?.clone();
         Ok(Approving::Done(ProposalAnswer { proposal, replayed: false, made: Some(made), now }))
     }
 
@@ -364,7 +364,7 @@ impl Engine {
             (kept.lsn, *rests_on) = (lsn, lsn);
             drop(recorded);
         }
-        Ok(ProposalAnswer { proposal: kept.proposals.get(id)?.clone(), replayed, made: None, now })
+        Ok(ProposalAnswer { proposal: kept.proposals.get(id, now)?.clone(), replayed, made: None, now })
     }
 
     fn time_for(&self, rests_on: &mut Lsn) -> Result<Timestamp, EngineError> {

@@ -61,7 +61,8 @@ impl Rig {
 
     fn end(&self, name: &str, verdict: ProposalVerdict, caller: &str) -> Result<ProposalAnswer, EngineError> {
         let (id, caller, reason) = (id(name), caller.to_owned(), Text::default());
-        let number = wait(self.engine.proposals(|all, _| all.get(&id).map_or(0, |proposal| proposal.number))).unwrap();
+        let number =
+            wait(self.engine.proposals(|all, now| all.get(&id, now).map_or(0, |proposal| proposal.number))).unwrap();
         let request = VerdictRequest { id, number, verdict, caller, reason, not_after: None };
         wait(self.engine.decide_proposal(&request))
     }

@@ -29,6 +29,8 @@ impl Executor {
             Request::Command(request) => Request::Command(self.altered_command(request, alteration)),
             Request::SetPolicy(request) => Request::SetPolicy(self.altered_policy(request, alteration)),
             Request::Import(request) => Request::Import(self.altered_import(request, alteration)),
+            Request::Propose(request) => self.altered_proposal(request, alteration),
+            Request::Decide(request) => self.altered_decision(request, alteration),
             other => other,
         }
     }
@@ -109,7 +111,7 @@ impl Executor {
         request
     }
 
-    fn altered_command(&self, mut request: Command, alteration: Alteration) -> Command {
+    pub(super) fn altered_command(&self, mut request: Command, alteration: Alteration) -> Command {
         let alteration = match alteration {
             Alteration::OmitProfit | Alteration::CompletedAt => Alteration::OtherAmount,
             Alteration::OmitCompletedAt | Alteration::AnsweredCompletedAt => Alteration::Subject,
@@ -137,7 +139,7 @@ impl Executor {
         request
     }
 
-    fn altered_policy(&self, mut request: PolicyRequest, alteration: Alteration) -> PolicyRequest {
+    pub(super) fn altered_policy(&self, mut request: PolicyRequest, alteration: Alteration) -> PolicyRequest {
         match alteration {
             Alteration::Amount | Alteration::OtherMethod => {
                 let counts = &mut request.policy.counts;

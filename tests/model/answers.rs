@@ -4,6 +4,7 @@
 use super::api::{Beneficiary, Cycle};
 use super::ledger::Entry;
 use super::policy::PolicyVersion;
+use super::proposals::ShownProposal;
 use super::reads::Told;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +13,25 @@ pub enum ModelAnswer {
     Modified(Modified),
     Imported(Imported),
     Commanded(Commanded),
-    PolicySet { policy: PolicyVersion, replayed: bool },
+    PolicySet {
+        policy: PolicyVersion,
+        replayed: bool,
+    },
+    Proposed {
+        proposal: ShownProposal,
+        replayed: bool,
+    },
+    /// What became of a proposal, and of its change if it was approved.
+    Decided {
+        proposal: ShownProposal,
+        result: Option<Box<ModelAnswer>>,
+        replayed: bool,
+    },
     Margin(ModelMargin),
     Told(Told),
-    Advanced { now: i64 },
+    Advanced {
+        now: i64,
+    },
     Done,
 }
 
@@ -27,7 +43,9 @@ impl ModelAnswer {
             Self::Modified(answer) => answer.replayed,
             Self::Imported(answer) => answer.replayed,
             Self::Commanded(answer) => answer.replayed,
-            Self::PolicySet { replayed, .. } => *replayed,
+            Self::PolicySet { replayed, .. } | Self::Proposed { replayed, .. } | Self::Decided { replayed, .. } => {
+                *replayed
+            }
             _ => false,
         }
     }
@@ -39,7 +57,11 @@ impl ModelAnswer {
             Self::Modified(answer) => answer.replayed = true,
             Self::Imported(answer) => answer.replayed = true,
             Self::Commanded(answer) => answer.replayed = true,
-            Self::PolicySet { replayed, .. } => *replayed = true,
+            Self::PolicySet { replayed, .. } | Self::Proposed { replayed, .. } => *replayed = true,
+            Self::Decided { result, replayed, .. } => {
+                *replayed = true;
+                *result = result.take().map(|made| Box::new(made.again()));
+            }
             _ => {}
         }
         self

@@ -19,6 +19,10 @@ pub enum Request {
     /// Any other command about a merchant.
     Command(Command),
     SetPolicy(PolicyRequest),
+    /// A change that another caller has to approve.
+    Propose(Propose),
+    /// What becomes of one.
+    Decide(Decide),
     /// GetMargin as of now.
     Read {
         merchant_id: String,
@@ -171,6 +175,69 @@ pub struct PolicyRequest {
     pub not_after: Option<i64>,
 }
 
+/// Somebody whom the rules of access name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caller {
+    Ann,
+    Ben,
+    Cleo,
+}
+
+impl Caller {
+    pub const ALL: [Self; 3] = [Self::Ann, Self::Ben, Self::Cleo];
+
+    /// As in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ann => "dns:ann",
+            Self::Ben => "dns:ben",
+            Self::Cleo => "dns:cleo",
+        }
+    }
+
+    pub fn next(self) -> Self {
+        match self {
+            Self::Ann => Self::Ben,
+            Self::Ben => Self::Cleo,
+            Self::Cleo => Self::Ann,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Propose {
+    /// Nothing: nobody is asked who he is.
+    pub caller: Option<Caller>,
+    pub request_id: String,
+    pub change: Option<Change>,
+    pub not_after: Option<i64>,
+}
+
+/// What may be proposed. Only deductions and adjustments are commands that are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Command(Command),
+    Policy(PolicyRequest),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decide {
+    /// Nothing: nobody is asked who he is.
+    pub caller: Option<Caller>,
+    pub verdict: Verdict,
+    pub proposal_id: String,
+    /// An approval has none.
+    pub reason: String,
+    pub not_after: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    Reject,
+    Withdraw,
+}
+
 /// Why a request was refused; nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModelRefusal {
@@ -226,6 +293,18 @@ pub enum ModelRefusal {
     OtherVersion,
     PolicyTooEarly,
     NotBetweenDays,
+    /// Nobody is asked who he is.
+    IdentityRequired,
+    UnknownProposal,
+    /// The id of a proposal that another caller has made.
+    OtherProposer,
+    ProposalExpired,
+    TooManyProposals,
+    ProposalClosed,
+    /// What is proposed, or was, was made already.
+    DecidedAlready,
+    ApproverIsProposer,
+    NotTheProposer,
 }
 
 impl ModelRefusal {
@@ -233,8 +312,9 @@ impl ModelRefusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "INVALID_ARGUMENT",
-            Self::Conflict { .. } => "ALREADY_EXISTS",
-            Self::NotFound | Self::Unknown { .. } => "NOT_FOUND",
+            Self::Conflict { .. } | Self::OtherProposer => "ALREADY_EXISTS",
+            Self::NotFound | Self::Unknown { .. } | Self::UnknownProposal => "NOT_FOUND",
+            Self::ApproverIsProposer | Self::NotTheProposer => "PERMISSION_DENIED",
             Self::OtherVersion => "ABORTED",
             Self::OutOfRange => "OUT_OF_RANGE",
             _ => "FAILED_PRECONDITION",
@@ -268,8 +348,34 @@ impl ModelRefusal {
             | Self::ClosingAlready
             | Self::NotClosing
             | Self::Held
-            | Self::AppealWindowPassed => None,
+            | Self::AppealWindowPassed
+            | Self::IdentityRequired
+            | Self::UnknownProposal
+            | Self::OtherProposer
+            | Self::ProposalExpired
+            | Self::TooManyProposals
+            | Self::ProposalClosed
+            | Self::DecidedAlready
+            | Self::ApproverIsProposer
+            | Self::NotTheProposer => None,
         }
+    }
+
+    /// Which of the reasons in the README, where several have one code and no field.
+    pub fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotAfterPassed => "NOT_AFTER_PASSED",
+            Self::IdentityRequired => "IDENTITY_REQUIRED",
+            Self::UnknownProposal => "PROPOSAL_NOT_FOUND",
+            Self::OtherProposer => "ID_REUSED",
+            Self::ProposalExpired => "PROPOSAL_EXPIRED",
+            Self::TooManyProposals => "TOO_MANY_PROPOSALS",
+            Self::ProposalClosed => "PROPOSAL_CLOSED",
+            Self::DecidedAlready => "DECIDED_ALREADY",
+            Self::ApproverIsProposer => "APPROVER_IS_PROPOSER",
+            Self::NotTheProposer => "NOT_THE_PROPOSER",
+            _ => return None,
+        })
     }
 }
 

@@ -8,13 +8,11 @@ use super::plain::{cents, is_id, money};
 use super::{Common, Model, check, given, malformed, positive};
 
 /// As long as a text may be, in characters.
-const LONGEST_TEXT: usize = 500;
+pub const LONGEST_TEXT: usize = 500;
 
 impl Model {
     pub fn command(&mut self, command: &Command) -> Result<ModelAnswer, ModelRefusal> {
-        check(is_id(&command.merchant_id), malformed("merchant_id"))?;
-        check_shape(&command.action)?;
-        check(is_id(&command.request_id), malformed("request_id"))?;
+        command_shape(command)?;
         let opens = matches!(command.action, Action::PayMargin { .. } | Action::SetCategories { .. });
         let common = Common::of(&command.merchant_id, &command.request_id, command.validate_only, command.not_after);
         self.once(common, Request::Command(command.clone()), opens, |model, merchant| {
@@ -315,6 +313,12 @@ impl ModelMerchant {
 }
 
 /// What can be said without knowing the merchant.
+pub fn command_shape(command: &Command) -> Result<(), ModelRefusal> {
+    check(is_id(&command.merchant_id), malformed("merchant_id"))?;
+    check_shape(&command.action)?;
+    check(is_id(&command.request_id), malformed("request_id"))
+}
+
 fn check_shape(action: &Action) -> Result<(), ModelRefusal> {
     let text = |text: &str, field| check(text.chars().count() <= LONGEST_TEXT, malformed(field));
     let needed = |given: &str, field| check(!given.is_empty(), malformed(field)).and_then(|()| text(given, field));

@@ -6,13 +6,16 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::answers::{AppealState, MerchantState, ReleaseState};
+use super::api::{Caller, Verdict};
 use super::history::{FactClock, Paging};
 use super::ledger::Kind;
 use super::moves::{Asking, Breakage, Brings, Move, Pick, Sum};
 use super::past::{PastAbout, PastAsking, When};
 use super::plain::{DAY, HOUR, SECOND};
-use super::strategy::{bad_amount, bad_id, texts};
-use super::trace::Effective;
+use super::proposals::ProposalState;
+use super::proposing::{Ids, Wanted, Which, Who};
+use super::strategy::{any_options, any_policy, bad_amount, bad_id, texts};
+use super::trace::{Effective, Options, Step};
 
 fn any_pick() -> impl Strategy<Value = Pick> {
     prop_oneof![
@@ -144,7 +147,86 @@ pub fn any_asking(merchants: u8) -> impl Strategy<Value = Asking> {
         1 => vec(merchant(), 1..=4).prop_map(Asking::Guarantees),
         2 => merchant().prop_map(Asking::Merchant),
         1 => (0..=4_u64).prop_map(Asking::Policy),
+        3 => any_which().prop_map(Asking::Proposal),
+        3 => (option::of(merchant()), any_proposal_state(), select(vec![0, 1, 2, 7, 1_000])).prop_map(
+            |(merchant, state, page_size)| Asking::Proposals { merchant, state, page_size }
+        ),
     ]
+}
+
+fn any_proposal_state() -> impl Strategy<Value = Option<ProposalState>> {
+    use ProposalState::{Approved, Expired, Open, Rejected, Withdrawn};
+    select(vec![
+        None,
+        None,
+        None,
+        Some(Open),
+        Some(Open),
+        Some(Approved),
+        Some(Rejected),
+        Some(Withdrawn),
+        Some(Expired),
+    ])
+}
+
+fn any_which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        12 => (0..3_usize).prop_map(Which::Open),
+        6 => (0..12_usize).prop_map(Which::Any),
+        2 => prop_oneof![3 => texts(&["nothing"]), 1 => bad_id()].prop_map(Which::Unknown),
+    ]
+}
+
+/// A deduction or an adjustment.
+fn any_proposable() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        1 => (any::<bool>(), any_sum()).prop_map(|(credit, amount)| Move::Adjust { credit, amount }),
+        1 => (any_sum(), 1..=6_i32, option::of(any_pick()), any::<bool>())
+            .prop_map(|(amount, reason, about, buyer)| Move::Deduct { amount, reason, about, buyer }),
+    ]
+}
+
+pub fn any_proposal(merchants: u8) -> impl Strategy<Value = Step> {
+    let who = prop_oneof![12 => select(Caller::ALL.to_vec()).prop_map(Who::Caller), 1 => Just(Who::Nobody)];
+    let expected = option::weighted(0.5, prop_oneof![4 => Just(0), 1 => Just(1_i64)]);
+    let wanted = prop_oneof![
+        18 => (0..merchants, any_proposable()).prop_map(|(merchant, action)| Wanted::Move { merchant, action }),
+        8 => (any_policy().prop_map(Box::new), any_effective(), expected)
+            .prop_map(|(policy, effective, expected)| Wanted::Policy { policy, effective, expected }),
+        4 => (0..6_usize).prop_map(Wanted::Earlier),
+        1 => (any_proposable(), any_breakage()).prop_map(|(action, breakage)| Wanted::Broken(action, breakage)),
+        1 => (any_proposable(), any::<bool>()).prop_map(|(action, preview)| Wanted::Wishing(action, preview)),
+        1 => Just(Wanted::Nothing),
+    ];
+    let ids = prop_oneof![8 => Just(Ids::Same), 8 => Just(Ids::Apart), 3 => (0..3_usize).prop_map(Ids::Known)];
+    (who, wanted, ids, any_options()).prop_map(|(who, wanted, ids, options)| Step::Propose {
+        who,
+        wanted,
+        ids,
+        options,
+    })
+}
+
+pub fn any_decision() -> impl Strategy<Value = Step> {
+    let who = |proposer: u32, another: u32| {
+        prop_oneof![
+            proposer => Just(Who::Proposer),
+            another => any::<bool>().prop_map(Who::Another),
+            1 => Just(Who::Nobody),
+        ]
+    };
+    let judged = prop_oneof![
+        6 => (Just(Verdict::Approve), who(2, 18)),
+        3 => (Just(Verdict::Reject), who(2, 10)),
+        3 => (Just(Verdict::Withdraw), who(10, 2)),
+    ];
+    let long = "ä".repeat(501);
+    let reason = prop_oneof![20 => texts(&["", "not now", "no"]), 1 => texts(&[&long, &long[2..]])];
+    let not_after = prop_oneof![8 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(-1))];
+    (judged, any_which(), reason, not_after).prop_map(|((verdict, who), which, reason, not_after)| {
+        let options = Options { validate_only: false, not_after };
+        Step::Decide { who, verdict, which, reason, options }
+    })
 }
 
 fn any_when() -> impl Strategy<Value = When> {

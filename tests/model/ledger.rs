@@ -34,7 +34,7 @@ pub enum Kind {
     WarningRaised = 23,
 }
 
-/// A margin entry as it is shown, without its position and its caller.
+/// A margin entry as it is shown, without its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub number: u64,
@@ -47,6 +47,8 @@ pub struct Entry {
     pub subject_id: String,
     pub text: String,
     pub receipt: Option<Receipt>,
+    /// Who asked for it, if he was asked who he is.
+    pub caller: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +187,7 @@ impl ModelMerchant {
             subject_id: fact.subject_id,
             text: fact.text,
             receipt: fact.receipt,
+            caller: String::new(),
         };
         entries.push(Arc::new(Recorded { entry, flow: fact.flow, line, after: self.clone() }));
         self.entries = entries;
@@ -212,6 +215,11 @@ impl ModelMerchant {
     pub fn historical_profit(&self) -> i128 {
         self.imported_profit + historical(&self.entries)
     }
+}
+
+/// Whether this is what a request did.
+pub fn is_of(recorded: &Recorded, request_id: &str) -> bool {
+    recorded.entry.request_id == request_id
 }
 
 /// Profit that settled less what was reversed after that.

@@ -1,5 +1,5 @@
-//! An independent model of the rules: guarantee, quota, time, settlement, money in and out, deductions, holds, closing, policy, and
-//! what is safe to repeat.
+//! An independent model of the rules: guarantee, quota, time, settlement, money in and out, deductions, holds, closing, policy,
+//! four eyes, and what is safe to repeat.
 //!
 //! It exists to be compared with the engine, so it shares nothing with it: own amounts, own calendar, own everything. It
 //! is written to be obviously right and nothing else. It keeps every order and every fact a merchant ever had and adds them up
@@ -43,6 +43,8 @@ pub mod moves;
 pub mod past;
 pub mod plain;
 pub mod policy;
+pub mod proposals;
+pub mod proposing;
 pub mod reads;
 pub mod repeats;
 pub mod replay;
@@ -50,6 +52,7 @@ pub mod strategy;
 pub mod trace;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use answers::{Classified, MerchantState, ModelAnswer, Modified, Receipt};
 use api::{ClassifyRequest, Cycle, ModelRefusal, ModifyRequest, PolicyRequest, Request};
@@ -59,6 +62,7 @@ use merchant::{Kept, ModelMerchant, Order};
 use plain::{cents, is_id, money};
 pub use policy::{Basis, Counts, ModelPolicy};
 use policy::{Policies, PolicyVersion};
+use proposals::Proposal;
 use reads::Query;
 
 /// The largest guarantee a request can carry, in dollars.
@@ -87,6 +91,8 @@ pub struct Model {
     /// Microseconds since 1970.
     pub now: i64,
     pub merchants: BTreeMap<String, ModelMerchant>,
+    /// All there ever were, in the order they were made.
+    pub proposals: Vec<Arc<Proposal>>,
 }
 
 impl Model {
@@ -96,7 +102,8 @@ impl Model {
 
     pub fn with_limits(policy: ModelPolicy, now: i64, limits: Limits) -> Self {
         let policies = Policies::new(policy, now);
-        Self { policies, policy_requests: BTreeMap::new(), limits, now, merchants: BTreeMap::new() }
+        let (policy_requests, merchants) = (BTreeMap::new(), BTreeMap::new());
+        Self { policies, policy_requests, limits, now, merchants, proposals: Vec::new() }
     }
 
     /// The version in force now.
@@ -154,6 +161,8 @@ impl Model {
             Request::Import(request) => self.import(request),
             Request::Command(request) => self.command(request),
             Request::SetPolicy(request) => self.set_policy(request),
+            Request::Propose(request) => self.propose(request),
+            Request::Decide(request) => self.decide(request),
             Request::Read { merchant_id } => self.margin(merchant_id).map(ModelAnswer::Margin),
             Request::Ask(query) => {
                 // What is read from the history is recorded first, as far as it is due. No balance depends on it.

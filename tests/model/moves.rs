@@ -7,6 +7,8 @@ use super::api::{
 };
 use super::merchant::{Appeal, Deduction, ModelMerchant, Transfer};
 use super::plain::{DAY, cents, money};
+use super::proposals::ProposalState;
+use super::proposing::Which;
 use super::reads::Query;
 use super::trace::merchant_name;
 use super::{Model, given};
@@ -316,6 +318,8 @@ pub enum Asking {
     Guarantees(Vec<u8>),
     Merchant(u8),
     Policy(u64),
+    Proposal(Which),
+    Proposals { merchant: Option<u8>, state: Option<ProposalState>, page_size: i32 },
 }
 
 impl Asking {
@@ -335,6 +339,12 @@ impl Asking {
             }
             Self::Merchant(merchant) => Query::Merchant { merchant_id: merchant_name(*merchant) },
             Self::Policy(version) => Query::Policy { version: *version },
+            Self::Proposal(which) => Query::Proposal { proposal_id: which.id(model) },
+            Self::Proposals { merchant, state, page_size } => Query::Proposals {
+                merchant_id: merchant.map_or(String::new(), merchant_name),
+                state: *state,
+                page_size: *page_size,
+            },
         }
     }
 }

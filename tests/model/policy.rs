@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::api::{ModelRefusal, PolicyRequest};
 use super::plain::{DAY, SECOND, is_id};
-use super::{Model, check};
+use super::{Model, check, repeats};
 use crate::model::answers::ModelAnswer;
 
 /// What the price of an order is compared with the quota together with.
@@ -200,20 +200,21 @@ impl Policies {
     }
 }
 
+/// What can be said without knowing what is in force.
+pub fn policy_shape(request: &PolicyRequest) -> Result<(), ModelRefusal> {
+    check(request.policy.is_valid(), ModelRefusal::Malformed { field: "policy" })?;
+    check(request.reason.chars().count() <= 500, ModelRefusal::Malformed { field: "reason" })?;
+    check(is_id(&request.request_id), ModelRefusal::Malformed { field: "request_id" })
+}
+
 /// How far ahead a version has to be announced.
 pub const NOTICE: i64 = SECOND;
 
 impl Model {
     pub fn set_policy(&mut self, request: &PolicyRequest) -> Result<ModelAnswer, ModelRefusal> {
-        check(request.policy.is_valid(), ModelRefusal::Malformed { field: "policy" })?;
-        check(request.reason.chars().count() <= 500, ModelRefusal::Malformed { field: "reason" })?;
-        check(is_id(&request.request_id), ModelRefusal::Malformed { field: "request_id" })?;
+        policy_shape(request)?;
         if let Some((known, answer)) = self.policy_requests.get(&request.request_id) {
-            let differs = |field| ModelRefusal::Conflict { field };
-            check(known.policy == request.policy, differs("policy"))?;
-            check(known.effective_at == request.effective_at, differs("effective_at"))?;
-            // What version it expects is a condition, like its not_after, and no content.
-            check(known.reason == request.reason, differs("reason"))?;
+            repeats::same_policy(known, request)?;
             return Ok(answer.clone().again());
         }
         self.check_not_after(request.not_after)?;

@@ -12,6 +12,7 @@ use super::history::{History, Past};
 use super::merchant::{ModelMerchant, Release};
 use super::plain::{is_id, money};
 use super::policy::{Basis, Counts, Policies, PolicyVersion};
+use super::proposals::{ProposalState, ShownProposal};
 use super::{LARGEST_GUARANTEE, Model, check, malformed, positive};
 
 /// A question other than GetMargin as of now.
@@ -33,6 +34,16 @@ pub enum Query {
     Policy {
         version: u64,
     },
+    Proposal {
+        proposal_id: String,
+    },
+    Proposals {
+        /// Empty: all there are.
+        merchant_id: String,
+        state: Option<ProposalState>,
+        /// For the driver: how many to ask for at once.
+        page_size: i32,
+    },
     /// What is answered from the history.
     History(History),
 }
@@ -44,6 +55,7 @@ pub enum Told {
     Guarantees { known: Vec<(String, String)>, unknown: Vec<String> },
     Merchant(ShownMerchant),
     Policy { policy: PolicyVersion, latest: u64 },
+    Proposals(Vec<ShownProposal>),
     Past(Past),
 }
 
@@ -60,6 +72,11 @@ impl Model {
                 let policy = if *version == 0 { Some(self.version()) } else { found };
                 let policy = policy.ok_or(ModelRefusal::Unknown { field: "version" })?.clone();
                 Ok(Told::Policy { policy, latest: self.policies.latest().version })
+            }
+            Query::Proposal { proposal_id } => self.proposal(proposal_id).map(|one| Told::Proposals(vec![one])),
+            Query::Proposals { merchant_id, state, .. } => {
+                check(merchant_id.is_empty() || is_id(merchant_id), malformed("merchant_id"))?;
+                Ok(Told::Proposals(self.list_proposals(merchant_id, *state)))
             }
             Query::History(history) => self.past(history).map(Told::Past),
         }

@@ -1,7 +1,8 @@
 //! Whether a request that is known already comes with the same content.
 
 use super::api::{
-    Action, Command, Deduct, ImportRequest, ImportedOrder, ImportedPending, ImportedRelease, ModelRefusal, Request,
+    Action, Change, Command, Deduct, ImportRequest, ImportedOrder, ImportedPending, ImportedRelease, ModelRefusal,
+    PolicyRequest, Request,
 };
 use super::plain::cents;
 use super::{check, given};
@@ -14,6 +15,31 @@ pub fn check_same(known: &Request, asked: &Request) -> Result<(), ModelRefusal> 
         (Request::Command(known), Request::Command(asked)) => same_command(known, asked),
         _ => Err(ModelRefusal::Conflict { field: "request_id" }),
     }
+}
+
+/// Whether it is the same change that is proposed: all of it counts.
+pub fn is_same_change(known: &Change, asked: &Change) -> bool {
+    match (known, asked) {
+        (Change::Command(known), Change::Command(asked)) => {
+            let ids = |command: &Command| (command.merchant_id.clone(), command.request_id.clone());
+            ids(known) == ids(asked) && same_command(known, asked).is_ok()
+        }
+        (Change::Policy(known), Change::Policy(asked)) => {
+            // Who said nothing of the version got the latest one.
+            let version = [0, known.expected_version].contains(&asked.expected_version);
+            version && known.request_id == asked.request_id && same_policy(known, asked).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// What version it expects is a condition, like its not_after, and no content.
+pub fn same_policy(known: &PolicyRequest, asked: &PolicyRequest) -> Result<(), ModelRefusal> {
+    same([
+        ("policy", known.policy == asked.policy),
+        ("effective_at", known.effective_at == asked.effective_at),
+        ("reason", known.reason == asked.reason),
+    ])
 }
 
 fn same<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), ModelRefusal> {

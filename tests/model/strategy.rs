@@ -5,7 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::draws::{any_asking, any_breakage, any_brings, any_effective, any_move, any_past};
+use super::draws::{
+    any_asking, any_breakage, any_brings, any_decision, any_effective, any_move, any_past, any_proposal,
+};
 use super::plain::{DAY, HOUR, SECOND, instant};
 use super::trace::{Alteration, Completed, Flaw, Guarantee, Jump, Options, Price, Profit, Step, Trace};
 use super::{Basis, Counts, LARGEST_GUARANTEE, Limits, ModelPolicy};
@@ -134,7 +136,9 @@ pub fn any_step(merchants: u8, jumps: u32) -> impl Strategy<Value = Step> {
         3 => (any_policy().prop_map(Box::new), any_effective(), option::weighted(0.3, 0..=1_i64), any_options()).prop_map(
             |(policy, effective, expected, options)| Step::SetPolicy { policy, effective, expected, options }
         ),
-        6 => any_asking(merchants).prop_map(Step::Ask),
+        4 => any_proposal(merchants),
+        5 => any_decision(),
+        8 => any_asking(merchants).prop_map(Step::Ask),
         10 => merchant.prop_map(|merchant| Step::Read { merchant }),
         1 => Just(Step::Restart),
         1 => Just(Step::Checkpoint),
@@ -170,7 +174,7 @@ pub fn texts(all: &[&str]) -> impl Strategy<Value = String> + use<> {
     select(all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
 }
 
-fn any_options() -> impl Strategy<Value = Options> {
+pub fn any_options() -> impl Strategy<Value = Options> {
     let not_after = prop_oneof![
         40 => Just(None),
         6 => select(vec![0, 1, SECOND, DAY]).prop_map(Some),
@@ -333,5 +337,7 @@ fn any_jump(merchants: u8) -> impl Strategy<Value = Jump> {
         1 => (-1..=1_i64).prop_map(|offset| Jump::NextPolicy { offset }),
         6 => (0..merchants, -1..=1_i64).prop_map(|(merchant, offset)| Jump::NextDue { merchant, offset }),
         2 => (-1..=1_i64).prop_map(|offset| Jump::SevenDaysAfterChange { offset }),
+        3 => (prop::bool::weighted(0.3), -1..=1_i64)
+            .prop_map(|(forgotten, offset)| Jump::NextProposal { forgotten, offset }),
     ]
 }

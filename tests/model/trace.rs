@@ -5,10 +5,13 @@
 //! by shrinking and still makes sense. What comes out is a concrete [`Request`] and the model's answer to it.
 
 use super::answers::ModelAnswer;
-use super::api::{ClassifyRequest, Command, ImportRequest, ModelRefusal, ModifyRequest, PolicyRequest, Request};
+use super::api::{
+    ClassifyRequest, Command, ImportRequest, ModelRefusal, ModifyRequest, PolicyRequest, Request, Verdict,
+};
 use super::moves::{Asking, Breakage, Brings, Move};
 use super::past::PastAsking;
 use super::plain::{DAY, cents, money};
+use super::proposing::{Ids, Wanted, Which, Who};
 use super::reads::Query;
 use super::{Limits, Model, ModelPolicy};
 
@@ -53,6 +56,19 @@ pub enum Step {
         effective: Effective,
         /// This many above the latest version; nothing: not compared.
         expected: Option<i64>,
+        options: Options,
+    },
+    Propose {
+        who: Who,
+        wanted: Wanted,
+        ids: Ids,
+        options: Options,
+    },
+    Decide {
+        who: Who,
+        verdict: Verdict,
+        which: Which,
+        reason: String,
         options: Options,
     },
     Ask(Asking),
@@ -203,6 +219,11 @@ pub enum Jump {
     NextPolicy {
         offset: i64,
     },
+    /// To when the next open proposal expires or the next one is forgotten, and this many microseconds.
+    NextProposal {
+        forgotten: bool,
+        offset: i64,
+    },
     /// To seven days after the last change of a guarantee, and this many microseconds.
     SevenDaysAfterChange {
         offset: i64,
@@ -255,7 +276,8 @@ impl Executor {
         &self.sent
     }
 
-    fn resolve(&self, step: &Step) -> Request {
+    /// The request that a step comes to now.
+    pub fn resolve(&self, step: &Step) -> Request {
         match step {
             Step::Classify { merchant, price, profit, completed, options } => {
                 let completed_at = self.completed(completed);
@@ -313,6 +335,10 @@ impl Executor {
                     not_after: options.not_after.map(|offset| self.model.now + offset),
                 })
             }
+            Step::Propose { who, wanted, ids, options } => self.propose(*who, wanted, *ids, options),
+            Step::Decide { who, verdict, which, reason, options } => {
+                self.decision(*who, *verdict, which, reason, options)
+            }
             Step::Ask(asking) => Request::Ask(asking.resolve(&self.model)),
             Step::AskPast(asking) => Request::Ask(Query::History(asking.resolve(&self.model))),
             Step::Repeat { back, alteration } => self.repeat(*back, *alteration),
@@ -362,7 +388,7 @@ impl Executor {
         money(amount.clamp(1, cents("999999999999.99").unwrap()))
     }
 
-    fn effective(&self, effective: &Effective) -> Option<i64> {
+    pub(super) fn effective(&self, effective: &Effective) -> Option<i64> {
         let now = self.model.now;
         let latest = self.model.policies.latest();
         match effective {
@@ -395,6 +421,7 @@ impl Executor {
                 self.model.peek(&merchant_name(*merchant)).next_due(&self.model.policies).unwrap_or(now) + offset
             }
             Jump::NextPolicy { offset } => self.model.policies.latest().effective_at + offset,
+            Jump::NextProposal { forgotten, offset } => self.proposal_ends(*forgotten) + offset,
             Jump::SevenDaysAfterChange { offset } => self.last_change.unwrap_or(now) + 7 * DAY + offset,
         }
     }
@@ -402,8 +429,8 @@ impl Executor {
 
 /// Whether it may change anything, and is to be safe to repeat.
 pub fn is_command(request: &Request) -> bool {
-    use Request::{Classify, Command, Import, Modify, SetPolicy};
-    matches!(request, Classify(_) | Modify(_) | Import(_) | Command(_) | SetPolicy(_))
+    use Request::{Classify, Command, Decide, Import, Modify, Propose, SetPolicy};
+    matches!(request, Classify(_) | Modify(_) | Import(_) | Command(_) | SetPolicy(_) | Propose(_) | Decide(_))
 }
 
 fn profit_text(profit: &Profit, price: &str) -> Option<String> {

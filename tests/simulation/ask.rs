@@ -14,7 +14,7 @@ use tplus::{
 };
 
 use crate::{
-    chunk,
+    approvals, chunk,
     model::{
         answers::{Commanded, Effect, ModelAnswer},
         api::{Action, Command, Request},
@@ -38,6 +38,8 @@ pub(crate) async fn ask(services: &Services, request: &Request) -> Result<ModelA
             let answer = services.set_policy(admitted(send::set_policy(policy))).await?.into_inner();
             ModelAnswer::PolicySet { policy: wire::version(answer.policy), replayed: answer.replayed }
         }
+        Request::Propose(request) => approvals::propose(services, request).await?,
+        Request::Decide(request) => approvals::decide(services, request).await?,
         Request::Read { merchant_id } => {
             let request = v1::GetMarginRequest { merchant_id: merchant_id.clone(), as_of: None };
             ModelAnswer::Margin(wire::margin(services.get_margin(admitted(request)).await?.into_inner()))
@@ -50,6 +52,11 @@ pub(crate) async fn ask(services: &Services, request: &Request) -> Result<ModelA
         }
         Request::Restart | Request::Checkpoint => ModelAnswer::Done,
     })
+}
+
+/// Asks for all proposals, so many at a time.
+pub(crate) fn all_proposals(page_size: i32) -> Request {
+    Request::Ask(Query::Proposals { merchant_id: String::new(), state: None, page_size })
 }
 
 async fn told(services: &Services, query: &Query) -> Result<Told, Status> {
@@ -76,6 +83,10 @@ async fn told(services: &Services, query: &Query) -> Result<Told, Status> {
         Query::Policy { version } => {
             let answer = services.get_policy(admitted(v1::GetPolicyRequest { version })).await?.into_inner();
             Told::Policy { policy: wire::version(answer.policy), latest: answer.latest_version }
+        }
+        Query::Proposal { proposal_id } => Told::Proposals(vec![approvals::one(services, proposal_id).await?]),
+        Query::Proposals { merchant_id, state, page_size } => {
+            Told::Proposals(approvals::list(services, merchant_id, state, page_size).await?)
         }
         Query::History(history) => Told::Past(crate::history::past(services, history).await?),
     })

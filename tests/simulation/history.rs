@@ -294,7 +294,6 @@ fn entry(entry: v1::MarginEntry) -> Entry {
     let kind = kind(entry.kind);
     let balances = entry.balances.expect("balances");
     assert!(!entry.position.is_empty(), "no position");
-    assert!(entry.caller.is_empty(), "a caller that nobody named");
     Entry {
         number: entry.number,
         kind,
@@ -315,6 +314,7 @@ fn entry(entry: v1::MarginEntry) -> Entry {
         subject_id: entry.subject_id,
         text: entry.text,
         receipt: entry.receipt.map(|told| receipt(Some(told))),
+        caller: entry.caller,
     }
 }
 

@@ -2,6 +2,7 @@
 //! reaches, with crashes, restarts and checkpoints in between, and with the background task on and off.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
+mod approvals;
 mod ask;
 mod chunk;
 mod dice;
@@ -73,11 +74,11 @@ fn follow(trace: &Trace) {
         }
         expectation.model.check_invariants();
     }
-    compare_all_margins(&expectation, &mut engines);
+    compare_all(&mut expectation, &mut engines);
 }
 
-/// At the end, and again after a restart, every merchant looks the same everywhere.
-fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
+/// At the end, and again after a restart, every merchant and every proposal looks the same everywhere.
+fn compare_all(expectation: &mut Executor, engines: &mut [Partition; 2]) {
     for restart in [false, true] {
         for engine in &mut *engines {
             if restart {
@@ -89,6 +90,9 @@ fn compare_all_margins(expectation: &Executor, engines: &mut [Partition; 2]) {
                 let expected = expected.map(ModelAnswer::Margin).map_err(|refusal: ModelRefusal| refusal.into());
                 assert_eq!(read, expected, "{merchant}, restarted: {restart}");
             }
+            let all = ask::all_proposals(7);
+            let expected = expectation.model.handle(&all).map_err(wire::Refusal::from);
+            assert_eq!(engine.answer(&all), expected, "restarted: {restart}");
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     model::{
         Basis, Counts, ModelPolicy,
         api::{
-            About, Beneficiary, ClassifyRequest, Command, Cycle, Deduct, Direction, ImportRequest, ModifyRequest,
-            Outcome, PolicyRequest,
+            About, Action, Beneficiary, ClassifyRequest, Command, Cycle, Deduct, Direction, ImportRequest,
+            ModifyRequest, Outcome, PolicyRequest,
         },
     },
     wire::timestamp,
@@ -110,6 +110,22 @@ pub(crate) fn deduct(command: &Command, deduct: &Deduct) -> v1::DeductMarginRequ
         validate_only: command.validate_only,
         not_after: command.not_after.map(timestamp),
         reference: deduct.about.as_ref().map(about),
+    }
+}
+
+pub(crate) fn adjust(command: &Command) -> v1::AdjustBalanceRequest {
+    let Action::AdjustBalance { direction: way, amount, reason, reference } = command.action.clone() else {
+        panic!("no adjustment: {command:?}")
+    };
+    v1::AdjustBalanceRequest {
+        merchant_id: command.merchant_id.clone(),
+        direction: direction(way),
+        amount,
+        reason,
+        reference,
+        request_id: command.request_id.clone(),
+        validate_only: command.validate_only,
+        not_after: command.not_after.map(timestamp),
     }
 }
 

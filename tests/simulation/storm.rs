@@ -28,13 +28,14 @@ use tplus::{
 };
 
 use crate::{
-    ask::ask,
+    ask::{all_proposals, ask},
     dice::Dice,
     disk::SimDisk,
     model::{
         Model,
         answers::ModelAnswer,
         api::Request,
+        reads::Query,
         trace::{Executed, Executor, Step, Trace},
     },
     partition::{KEY, in_memory, limits_of, policy_of},
@@ -200,6 +201,9 @@ impl Storm {
     }
 
     fn send(&mut self, step: &Step) {
+        if looks_more_than_once(&self.clients.resolve(step)) {
+            while self.machine().engine.journal().commit() {}
+        }
         self.look_at_the_clock();
         if self.has_failed() {
             return self.recover();
@@ -298,7 +302,7 @@ impl Storm {
             }
             assert!(began.elapsed() < PATIENCE, "no answer: {:?}", self.flights.first().map(|flight| &flight.request));
             // Something waits for the history, which has a thread of its own.
-            self.runtime.block_on(tokio::time::sleep(Duration::from_micros(200)));
+            self.runtime.block_on(async { tokio::time::sleep(Duration::from_micros(200)).await });
         }
         if self.has_failed() {
             return self.recover();
@@ -562,7 +566,7 @@ impl Storm {
         }
     }
 
-    /// Every merchant is as it should be.
+    /// Every merchant and every proposal is as it should be.
     fn audit(&mut self) {
         self.disk.be_slow(None);
         self.look_at_the_clock();
@@ -572,6 +576,9 @@ impl Storm {
             let expected = self.clients.model.margin(&merchant_id).map(ModelAnswer::Margin).map_err(Refusal::from);
             self.ask_alone(Request::Read { merchant_id }, expected);
         }
+        let all = all_proposals(1 + self.clients.model.proposals.len() as i32 % 9);
+        let expected = self.clients.model.handle(&all).map_err(Refusal::from);
+        self.ask_alone(all, expected);
     }
 
     /// Ends in peace: everything is asked for once more, and the files are verified.
@@ -598,6 +605,18 @@ impl Storm {
         let report = inspect::verify_on(Arc::new(self.disk.clone()), Path::new(DATA)).expect("verified");
         assert_eq!(report.last, last);
         self.tally.struck(&self.disk.struck());
+    }
+}
+
+/// Whether a request waits in between until what it has seen is durable. So that all of it is decided when it is sent, nothing may be left to
+/// wait for.
+fn looks_more_than_once(request: &Request) -> bool {
+    match request {
+        // The proposal is looked for, and then decided on.
+        Request::Decide(_) => true,
+        // One page after another.
+        Request::Ask(Query::Proposals { page_size, .. }) => *page_size < 1_000,
+        _ => false,
     }
 }
 

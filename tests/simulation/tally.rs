@@ -13,18 +13,19 @@ use tplus::{
 use crate::model::api::Request;
 
 /// What has to happen in some hundred storms.
-const REQUESTS: &str = "AdjustBalance Advance Checkpoint Classify CloseMerchant DeductMargin FailWithdrawal Forecast Guarantees Import \
-    LiftHold Merchant Modify OpenAppeal PayMargin PlaceHold Policy Quote Read ReopenMerchant ResolveAppeal Restart ReturnPayment \
-    ReverseOrder SetCategories SetPolicy Withdraw";
-const REFUSALS: &str = "APPEALED_ALREADY APPEAL_NOT_FOUND APPEAL_RESOLVED APPEAL_TOO_LATE BELOW_CATEGORY_MINIMUM DEDUCTION_NOT_FOUND \
-    GUARANTEE_ABOVE_MAXIMUM HOLD_LIFTED HOLD_NOT_FOUND ID_REUSED INSUFFICIENT_AVAILABLE INVALID_FIELD MERCHANT_CLOSING MERCHANT_HELD \
-    MERCHANT_NOT_CLOSING MERCHANT_NOT_FOUND MERCHANT_OPEN NOT_AFTER_PASSED NO_CLEAN_RECORD ORDER_AHEAD_OF_TIME ORDER_NOT_FOUND \
+const REQUESTS: &str = "AdjustBalance Advance ApproveProposal Checkpoint Classify CloseMerchant DeductMargin FailWithdrawal Forecast Guarantees Import \
+    LiftHold Merchant Modify OpenAppeal PayMargin PlaceHold Policy Proposal Proposals Propose Quote Read RejectProposal ReopenMerchant ResolveAppeal Restart ReturnPayment \
+    ReverseOrder SetCategories SetPolicy Withdraw WithdrawProposal";
+const REFUSALS: &str = "APPEALED_ALREADY APPEAL_NOT_FOUND APPEAL_RESOLVED APPEAL_TOO_LATE APPROVER_IS_PROPOSER BELOW_CATEGORY_MINIMUM \
+    DECIDED_ALREADY DEDUCTION_NOT_FOUND GUARANTEE_ABOVE_MAXIMUM HOLD_LIFTED HOLD_NOT_FOUND IDENTITY_REQUIRED ID_REUSED \
+    INSUFFICIENT_AVAILABLE INVALID_FIELD MERCHANT_CLOSING MERCHANT_HELD \
+    MERCHANT_NOT_CLOSING MERCHANT_NOT_FOUND MERCHANT_OPEN NOT_AFTER_PASSED NOT_THE_PROPOSER NO_CLEAN_RECORD ORDER_AHEAD_OF_TIME ORDER_NOT_FOUND \
     ORDER_TOO_OLD OVERTURN_EXCEEDS_DEDUCTION PAYMENT_NOT_FOUND PAYMENT_RETURNED POLICY_CHANGED POLICY_NOT_AT_DAY_BOUNDARY \
-    POLICY_NOT_FOUND POLICY_TOO_EARLY REVERSAL_EXCEEDS_ORDER TOO_MANY_APPEALS TOO_MANY_CATEGORIES TOO_MANY_HOLDS TOO_MANY_RELEASES \
+    POLICY_NOT_FOUND POLICY_TOO_EARLY PROPOSAL_CLOSED PROPOSAL_EXPIRED PROPOSAL_NOT_FOUND REVERSAL_EXCEEDS_ORDER TOO_MANY_APPEALS TOO_MANY_CATEGORIES TOO_MANY_HOLDS TOO_MANY_RELEASES \
     WITHDRAWAL_FAILED WITHDRAWAL_NOT_FOUND";
 const FACTS: &str = "AppealOpened AppealResolved BalanceAdjusted CategoriesSet ClockAdvanced ClockLease ClosingStarted GuaranteeModified \
     HoldLifted HoldPlaced MarginDeducted MarginPaid MerchantClosed MerchantImported MerchantReopened OrderClassified OrderImported \
-    OrderReversed PaymentReturned PolicySet ProfitSettled ReleaseCompleted WarningRaised WithdrawalFailed Withdrawn";
+    OrderReversed PaymentReturned PolicySet ProfitSettled ProposalApproved ProposalClosed ProposalMade ReleaseCompleted WarningRaised WithdrawalFailed Withdrawn";
 const FAULTS: &[&str] = &[
     "a checkpoint",
     "a checkpoint that broke off",
@@ -68,6 +69,7 @@ impl Tally {
         let kind = match request {
             Request::Command(command) => first_word(&command.action),
             Request::Ask(query) => first_word(query),
+            Request::Decide(decision) => format!("{:?}Proposal", decision.verdict),
             other => first_word(other),
         };
         count(&mut self.requests, &kind, 1);
@@ -102,6 +104,9 @@ impl Tally {
     }
 
     fn record(&mut self, record: &Record) {
+        if record.approval.is_some() {
+            count(&mut self.facts, "ProposalApproved", 1);
+        }
         match record.body.as_ref().expect("a body") {
             Body::Merchant(facts) => {
                 let kinds = facts.facts.iter().filter_map(|fact| fact.kind.as_ref());

@@ -16,45 +16,60 @@ use crate::model::{
     policy::PolicyVersion,
 };
 
-/// A refusal as a client sees it: code, and the fields it blames.
+/// A refusal as a client sees it: code, the fields it blames, and the reason.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     code: String,
     fields: Vec<String>,
+    /// Nothing: any.
+    reason: Option<String>,
 }
 
 impl PartialEq for Refusal {
     /// The model blames one field, or none; the server blames all that are to blame.
     fn eq(&self, other: &Self) -> bool {
+        let reason = self.reason.is_none() || other.reason.is_none() || self.reason == other.reason;
         let within = |few: &[String], many: &[String]| few.iter().all(|field| many.contains(field));
-        self.code == other.code && (within(&self.fields, &other.fields) || within(&other.fields, &self.fields))
+        self.code == other.code
+            && reason
+            && (within(&self.fields, &other.fields) || within(&other.fields, &self.fields))
     }
 }
 
 impl From<ModelRefusal> for Refusal {
     fn from(refusal: ModelRefusal) -> Self {
-        Self { code: refusal.code().into(), fields: refusal.field().map(str::to_owned).into_iter().collect() }
+        Self {
+            code: refusal.code().into(),
+            fields: refusal.field().map(str::to_owned).into_iter().collect(),
+            reason: refusal.reason().map(str::to_owned),
+        }
     }
 }
 
 impl From<&Status> for Refusal {
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
-        assert!(details.error_info().is_some(), "an error without a reason: {status:?}");
+        let reason = details.error_info().map(|info| info.reason.clone());
+        assert!(reason.is_some(), "an error without a reason: {status:?}");
         let code = match status.code() {
             Code::InvalidArgument => "INVALID_ARGUMENT",
             Code::AlreadyExists => "ALREADY_EXISTS",
             Code::NotFound => "NOT_FOUND",
             Code::FailedPrecondition => "FAILED_PRECONDITION",
+            Code::PermissionDenied => "PERMISSION_DENIED",
             Code::Aborted => "ABORTED",
             Code::OutOfRange => "OUT_OF_RANGE",
             other => panic!("{other:?} is no answer: {status:?}"),
         };
         let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
-        // `orders[3].price` is about `orders`.
-        let outermost = |field: String| field.split(['.', '[']).next().unwrap_or_default().to_owned();
+        // `orders[3].price` is about `orders`; what is proposed is looked into.
+        let outermost = |field: String| {
+            let proposed = ["deduct_margin.", "adjust_balance.", "set_policy."];
+            let within = proposed.iter().find_map(|change| field.strip_prefix(change)).unwrap_or(&field);
+            within.split(['.', '[']).next().unwrap_or_default().to_owned()
+        };
         let fields = violations.into_iter().map(|violation| outermost(violation.field)).collect();
-        Self { code: code.into(), fields }
+        Self { code: code.into(), fields, reason }
     }
 }
 
@@ -275,7 +290,7 @@ pub(crate) fn version(version: Option<v1::PolicyVersion>) -> PolicyVersion {
     }
 }
 
-fn policy(policy: v1::Policy) -> ModelPolicy {
+pub(crate) fn policy(policy: v1::Policy) -> ModelPolicy {
     let duration = |duration: prost_types::Duration| duration.seconds * 1_000_000 + i64::from(duration.nanos) / 1_000;
     let needed = |given: Option<prost_types::Duration>| duration(given.expect("a duration"));
     ModelPolicy {

@@ -32,7 +32,7 @@ impl ApprovalService for Services {
         if let Some(merchant) = change.merchant() {
             trace::about(merchant);
         }
-        let (caller, lasts) = (session.caller().to_owned(), session.proposals_last());
+        let (caller, lasts) = (named(&session)?, session.proposals_last());
         let request = ProposalRequest { id, change, caller, lasts, not_after };
         let answer = self.engine()?.propose(&request).await;
         Ok(Response::new(convert::proposal_made(&answer.map_err(|error| failed(&request.change, error))?)))
@@ -84,7 +84,8 @@ impl ApprovalService for Services {
         let seen = page.after.as_ref().map_or(0, |last| last.number);
         let look = |proposals: &Proposals, now: Timestamp| {
             let wanted = |proposal: &&Proposal| {
-                about.as_ref().is_none_or(|about| proposal.change.merchant() == Some(about))
+                proposal.is_kept(now)
+                    && about.as_ref().is_none_or(|about| proposal.change.merchant() == Some(about))
                     && state.is_none_or(|state| proposal.state(now) == state)
             };
             let found: Vec<_> = proposals.after(seen).filter(wanted).take(page.size).cloned().collect();
@@ -100,8 +101,9 @@ impl ApprovalService for Services {
 impl Services {
     /// Ends a proposal in the name of who is asking, who could have made its change himself.
     async fn decide(&self, session: &Session, request: VerdictRequest) -> Result<ProposalAnswer, Status> {
+        let caller = named(session)?;
         let (proposal, _) = self.proposal(session, &request.id).await?;
-        let request = VerdictRequest { caller: session.caller().to_owned(), number: proposal.number, ..request };
+        let request = VerdictRequest { caller, number: proposal.number, ..request };
         let about = proposal.change.merchant().map_or("", |merchant| merchant.as_str());
         may(session, to_make(&proposal.change), about)?;
         let refused = |why: fn(String) -> Denied| convert::denied(&session.refuse(about, why));
@@ -115,7 +117,7 @@ impl Services {
 
     /// A proposal that the call may be about, and the time by then.
     async fn proposal(&self, session: &Session, id: &RequestId) -> Result<(Proposal, Timestamp), Status> {
-        let found = self.engine()?.proposals(|all, now| all.get(id).cloned().map(|found| (found, now))).await;
+        let found = self.engine()?.proposals(|all, now| all.get(id, now).cloned().map(|found| (found, now))).await;
         let found = found.and_then(|found| found.map_err(EngineError::from));
         let (proposal, now) = found.map_err(|error| convert::failed_about_proposal(id, error))?;
         // That there is one about others is nothing that he has to know.
@@ -123,6 +125,14 @@ impl Services {
             Ok(()) => Ok((proposal, now)),
             Err(_) => Err(convert::failed_about_proposal(id, Rejection::ProposalNotFound.into())),
         }
+    }
+}
+
+/// Who is asking. Where nobody is asked who he is, that is said before anything is looked for: also what is known, and what there is not.
+fn named(session: &Session) -> Result<String, Status> {
+    match session.caller() {
+        "" => Err(convert::failed(Rejection::IdentityRequired.into())),
+        caller => Ok(caller.to_owned()),
     }
 }
 
