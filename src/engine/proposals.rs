@@ -288,22 +288,21 @@ impl Engine {
     }
 
     fn approve(&self, request: &VerdictRequest, rests_on: &mut Lsn) -> Result<ProposalAnswer, EngineError> {
-        let decided = self.about_proposals(rests_on, |kept, rests_on| self.try_approve(request, kept, rests_on))?;
-        let (answer, known) = match decided {
-            Approving::Done(answer) => (answer, false),
-            Approving::Known(answer) => (answer, true),
-        };
-        if known {
-            // Its answer may have left memory; nobody has to wait meanwhile.
-            let making =
-                Making { caller: &request.caller, approval: None, validate_only: true, not_after: request.not_after };
-            let made = self.make(&answer.proposal.change, making, rests_on)?;
-            return Ok(ProposalAnswer { made: Some(made), ..answer });
+        match self.about_proposals(rests_on, |kept, rests_on| self.try_approve(request, kept, rests_on))? {
+            Approving::Done(answer) => {
+                if matches!(answer.made, Some(Made::Policy(_))) {
+                    self.after_announcement();
+                }
+                Ok(answer)
+            }
+            Approving::Known(answer) => {
+                // The first answer may have left memory; nobody has to wait while it is looked up.
+                let VerdictRequest { caller, not_after, .. } = request;
+                let making = Making { caller, approval: None, validate_only: true, not_after: *not_after };
+                let made = self.make(&answer.proposal.change, making, rests_on)?;
+                Ok(ProposalAnswer { made: Some(made), ..answer })
+            }
         }
-        if matches!(answer.made, Some(Made::Policy(_))) {
-            self.after_announcement();
-        }
-        Ok(answer)
     }
 
     fn try_approve(
@@ -374,26 +373,26 @@ impl Engine {
     }
 
     fn make(&self, change: &Change, making: Making<'_>, rests_on: &mut Lsn) -> Result<Made, EngineError> {
-        fn told<T>(submitted: Submitted<T>, rests_on: &mut Lsn) -> Result<T, EngineError> {
-            *rests_on = submitted.rests_on.max(*rests_on);
-            submitted.result
-        }
         let approval = making.approval;
-        match change {
+        let (result, also) = match change {
             Change::Deduction(merchant, command) => {
                 let submitted = self.submit_approved(&making.request(merchant, command), approval);
-                told(submitted, rests_on).map(Made::Deduction)
+                (submitted.result.map(Made::Deduction), submitted.rests_on)
             }
             Change::Adjustment(merchant, command) => {
                 let submitted = self.submit_approved(&making.request(merchant, command), approval);
-                told(submitted, rests_on).map(Made::Adjustment)
+                (submitted.result.map(Made::Adjustment), submitted.rests_on)
             }
             Change::Policy(set) => {
                 let Making { validate_only, not_after, .. } = making;
-                let caller = making.caller.to_owned();
-                let request = PolicyRequest { set: set.clone(), caller, validate_only, not_after };
-                self.try_announce((&request, approval), rests_on).map(Made::Policy)
+                let request =
+                    PolicyRequest { set: set.clone(), caller: making.caller.to_owned(), validate_only, not_after };
+                let mut also = Lsn::ZERO;
+                let result = self.try_announce((&request, approval), &mut also);
+                (result.map(Made::Policy), also)
             }
-        }
+        };
+        *rests_on = also.max(*rests_on);
+        result
     }
 }
