@@ -5,6 +5,7 @@
 
 mod apply;
 mod calendar;
+mod change;
 mod command;
 mod draft;
 mod due;
@@ -27,6 +28,7 @@ mod time;
 mod timeline;
 
 pub use calendar::{Calendar, Day};
+pub use change::{Bounds, Change};
 pub use command::{
     AdjustBalance, ClassifyOrder, CloseMerchant, Command, Context, DeductMargin, FailWithdrawal, ImportMerchant, Key,
     LiftHold, Limits, ModifyGuarantee, OpenAppeal, PayMargin, PendingToImport, PlaceHold, ReopenMerchant,
@@ -48,7 +50,7 @@ pub use margin::{CleanRecord, DayQuota, Margin, NextMultiple, PendingOfDay};
 pub use merchant::{DayTotals, Deduction, Hold, Imbalance, Lasting, Lifetime, Merchant, Pending, Release, Stage};
 pub use money::{InvalidAmount, Money};
 pub use policy::{Announcement, InForce, InvalidPolicy, Policy, QuotaBasis, QuotaCounts, Tier};
-pub use proposal::{Bounds, Change, Closing, Proposal, ProposalState, ProposalVerdict, Proposals};
+pub use proposal::{Closing, Proposal, ProposalState, ProposalVerdict, Proposals};
 pub use quote::{Obstacle, Quote};
 pub use rejection::{Rejection, Thing};
 pub use text::{InvalidText, Text};
