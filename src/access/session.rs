@@ -77,11 +77,10 @@ impl Session {
     /// # Errors
     /// [`Denied::OtherMerchant`].
     pub fn may_touch(&self, merchant: &str) -> Result<(), Denied> {
-        let Some(admitted) = self.0.as_ref().filter(|admitted| !admitted.grant.merchants.contains(merchant)) else {
+        if self.0.as_ref().is_none_or(|admitted| admitted.grant.merchants.contains(merchant)) {
             return Ok(());
-        };
-        let denied = Denied::OtherMerchant { caller: self.caller().to_owned(), merchant: merchant.to_owned() };
-        Err(admitted.refuse(merchant, denied))
+        }
+        Err(self.refuse(merchant, |caller| Denied::OtherMerchant { caller, merchant: merchant.to_owned() }))
     }
 
     /// Whether the call may be about all merchants together.
@@ -89,10 +88,7 @@ impl Session {
     /// # Errors
     /// [`Denied::AllMerchants`].
     pub fn may_touch_all(&self) -> Result<(), Denied> {
-        let Some(admitted) = self.0.as_ref().filter(|admitted| admitted.grant.merchants != Scope::All) else {
-            return Ok(());
-        };
-        Err(admitted.refuse("", Denied::AllMerchants { caller: self.caller().to_owned() }))
+        if self.touches_all() { Ok(()) } else { Err(self.refuse("", |caller| Denied::AllMerchants { caller })) }
     }
 
     /// Whether the caller has another permission than the one that the method needs, for something about a merchant (empty: about all).

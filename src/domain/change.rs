@@ -44,22 +44,22 @@ impl Change {
 
 /// How many proposals of a kind there may be: those that somebody could have open at once, and those that are kept.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(super) struct Bounds {
     /// Open, by one proposer: so that none takes the places of all.
-    pub open_of_one: usize,
+    pub(super) open_of_one: usize,
     /// Open.
-    pub open: usize,
+    pub(super) open: usize,
     /// Open, or ended within the last 30 days, by one proposer.
-    pub kept_of_one: usize,
+    pub(super) kept_of_one: usize,
     /// Open, or ended within the last 30 days.
-    pub kept: usize,
+    pub(super) kept: usize,
 }
 
 impl Bounds {
     /// Of deductions and adjustments together.
-    pub const OF_MONEY: Self = Self { open_of_one: 100, open: 1_000, kept_of_one: 5_000, kept: 50_000 };
+    pub(super) const OF_MONEY: Self = Self { open_of_one: 100, open: 1_000, kept_of_one: 5_000, kept: 50_000 };
     /// Of policies, of which each may be large.
-    pub const OF_POLICIES: Self = Self { open_of_one: 10, open: 50, kept_of_one: 50, kept: 200 };
+    pub(super) const OF_POLICIES: Self = Self { open_of_one: 10, open: 50, kept_of_one: 50, kept: 200 };
 }
 
 #[cfg(test)]

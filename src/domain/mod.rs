@@ -28,7 +28,7 @@ mod time;
 mod timeline;
 
 pub use calendar::{Calendar, Day};
-pub use change::{Bounds, Change};
+pub use change::Change;
 pub use command::{
     AdjustBalance, ClassifyOrder, CloseMerchant, Command, Context, DeductMargin, FailWithdrawal, ImportMerchant, Key,
     LiftHold, Limits, ModifyGuarantee, OpenAppeal, PayMargin, PendingToImport, PlaceHold, ReopenMerchant,

@@ -1,6 +1,6 @@
 //! What one asks for and another has to approve.
 //!
-//! A proposal holds a change exactly as it was asked for. Approving it makes the change then, decided by the rules and the state of that instant; until
+//! A proposal holds a change as it was asked for (a policy with the version that it follows). Approving it makes the change then, decided by the rules and the state of that instant; until
 //! then nothing has happened. Proposals are few and made by people, so all that are open are kept together, and those that have ended for a while.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
